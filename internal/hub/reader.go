@@ -1,0 +1,45 @@
+package hub
+
+import (
+	"context"
+
+	"github.com/gatecast/gatecast"
+)
+
+// Listen returns a channel that yields a token when the ring has moved, and a
+// function that ends it. One token may stand for many events: the listener
+// reads until it finds nothing more.
+func (h *Hub) Listen() (moved <-chan struct{}, stop func()) {
+	c := h.bell.listen()
+	return c, func() { h.bell.leave(c) }
+}
+
+// Window appends to buf, up to its capacity, the events after a position. It
+// never blocks and allocates nothing. It reports false if the ring no longer
+// holds all of them: then [Hub.Read] goes on from the journal.
+func (h *Hub) Window(after gatecast.Seq, buf []*gatecast.Event) ([]*gatecast.Event, bool) {
+	return h.ring.window(after, buf)
+}
+
+// Read appends to buf, up to its capacity, the events after a position, from
+// the ring if it holds them and else from the journal. It does not wait for
+// events to come. A Gap error says that the next ones are lost.
+func (h *Hub) Read(ctx context.Context, after gatecast.Seq, buf []*gatecast.Event) ([]*gatecast.Event, error) {
+	if buf, ok := h.ring.window(after, buf); ok {
+		return buf, nil
+	}
+	events, err := h.journal.Read(ctx, after, cap(buf)-len(buf))
+	if err != nil {
+		return buf, err
+	}
+	for i := range events {
+		buf = append(buf, &events[i])
+	}
+	return buf, nil
+}
+
+// Oldest returns the position of the oldest event the journal still holds.
+func (h *Hub) Oldest(ctx context.Context) (gatecast.Seq, error) {
+	extent, err := h.journal.Extent(ctx)
+	return extent.First, err
+}
