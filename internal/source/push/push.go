@@ -1,0 +1,123 @@
+// Package push takes in the events that senders post over HTTP.
+//
+// It owns the door: content types, deadlines, the memory that bodies may take,
+// and the answer. It never stores events (see Appender), never reads JSON
+// itself (see senselink.Decoder) and never checks who is calling: app puts the
+// guard in front. Start at Handler.Ingest, which is all of it without HTTP.
+package push
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/problem"
+	"github.com/gatecast/gatecast/senselink"
+)
+
+// Source is the Event.Source of what came in over HTTP.
+const Source = "push"
+
+// Appender is the part of the journal that this door needs.
+type Appender interface {
+	// Append stores all events or none. When it returns without an error they
+	// are on disk. Its errors are gatecast errors; Unavailable means that the
+	// same call may succeed later.
+	Append(ctx context.Context, events []gatecast.Event) (gatecast.Receipt, error)
+}
+
+// Options tunes a Handler. The zero value works.
+type Options struct {
+	Decode senselink.Options // limits and numbering; Source and Unknown are set by New
+
+	// ReadTimeout is how long a sender may take to deliver its body, from the
+	// moment its headers are in; then it is answered 503 and disconnected.
+	// Default 30 s.
+	ReadTimeout time.Duration
+	// MaxInflight bounds the bytes of all bodies at work. A request that would
+	// pass it is answered 503 before its body is read. A body is counted by its
+	// announced length, or by Decode.MaxBody if it announces none or is
+	// compressed; while it is decoded it takes up to three times that. Default
+	// 64 MiB, and never less than Decode.MaxBody.
+	MaxInflight int64
+
+	WriteError func(http.ResponseWriter, *http.Request, error) // default problem.Write
+	Now        func() time.Time                                // default time.Now
+	Log        *slog.Logger                                    // default: discard
+}
+
+func (o Options) withDefaults() Options {
+	o.Decode.MaxBody = cmp.Or(o.Decode.MaxBody, senselink.DefaultMaxBody)
+	o.ReadTimeout = cmp.Or(o.ReadTimeout, 30*time.Second)
+	o.MaxInflight = max(cmp.Or(o.MaxInflight, 64<<20), o.Decode.MaxBody)
+	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
+	if o.WriteError == nil {
+		o.WriteError = problem.Write
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return o
+}
+
+// Handler takes in events. It serves POST /api/v1/events.
+type Handler struct {
+	journal Appender
+	opts    Options
+	decoder *senselink.Decoder
+	budget  budget
+	metrics *metrics
+}
+
+// New returns the door to journal.
+func New(journal Appender, o Options) *Handler {
+	o = o.withDefaults()
+	h := &Handler{journal: journal, opts: o, metrics: newMetrics()}
+	o.Decode.Source = Source
+	o.Decode.Unknown = func(field string) { h.metrics.unknown.WithLabelValues(field).Inc() }
+	h.decoder = senselink.NewDecoder(o.Decode)
+	h.budget.max = o.MaxInflight
+	return h
+}
+
+// Ingest decodes body and stores its events, all of them or none: what a
+// request does, for callers in the same process. source becomes their
+// Event.Source and a metric label, so it must come from a small set. Errors are
+// those of [senselink.Decoder.Decode] and of the Appender.
+func (h *Handler) Ingest(ctx context.Context, source string, body []byte, f senselink.Format) (gatecast.Receipt, error) {
+	return h.ingest(ctx, source, bytes.NewReader(body), f, func() {})
+}
+
+// ingest calls received when body has been read to its end and is good.
+func (h *Handler) ingest(ctx context.Context, source string, body io.Reader, f senselink.Format, received func()) (gatecast.Receipt, error) {
+	receipt, err := h.store(ctx, source, body, f, received)
+	h.metrics.done(ctx, receipt, err)
+	return receipt, err
+}
+
+func (h *Handler) store(ctx context.Context, source string, body io.Reader, f senselink.Format, received func()) (gatecast.Receipt, error) {
+	events, err := h.decoder.Decode(body, f, h.opts.Now())
+	if err != nil {
+		return gatecast.Receipt{}, err
+	}
+	received()
+	if len(events) == 0 {
+		return gatecast.Receipt{}, nil
+	}
+	for i := range events {
+		events[i].Source = source
+	}
+	receipt, err := h.journal.Append(ctx, events)
+	if err != nil {
+		return gatecast.Receipt{}, err
+	}
+	for i := range events {
+		h.metrics.events.WithLabelValues(source, events[i].Kind.String()).Inc()
+	}
+	return receipt, nil
+}

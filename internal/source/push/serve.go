@@ -1,0 +1,216 @@
+package push
+
+import (
+	"compress/gzip"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/senselink"
+)
+
+// ServeHTTP answers a POST of events with
+//
+//	200 {"accepted":2,"duplicates":0,"first":41,"last":42}
+//
+// when all of them are on disk, and with a problem document when none is.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := h.opts.Now()
+	defer func() { h.metrics.duration.Observe(h.opts.Now().Sub(start).Seconds()) }()
+	receipt, err := h.receive(w, r)
+	if err != nil {
+		h.refuse(w, r, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	_, _ = w.Write(appendReceipt(nil, receipt)) // the sender is gone if this fails; it will send again
+}
+
+// receive takes in the body of one request.
+func (h *Handler) receive(w http.ResponseWriter, r *http.Request) (gatecast.Receipt, error) {
+	// A server that cannot set deadlines (a test's recorder) has no slow
+	// senders either.
+	deadlines := http.NewResponseController(w)
+	_ = deadlines.SetReadDeadline(time.Now().Add(h.opts.ReadTimeout))
+	f, compressed, err := h.admit(r)
+	if err != nil {
+		h.metrics.done(r.Context(), gatecast.Receipt{}, err)
+		return gatecast.Receipt{}, err
+	}
+	size := r.ContentLength
+	if size < 0 || compressed {
+		size = h.opts.Decode.MaxBody
+	}
+	if !h.budget.take(size) {
+		err := gatecast.Errorf(gatecast.Unavailable, "too many bodies are being received at once")
+		err.Remedy = "send it again in a moment, or raise ingest.max_inflight in the configuration"
+		err.Retry = time.Second
+		h.metrics.done(r.Context(), gatecast.Receipt{}, err)
+		return gatecast.Receipt{}, err
+	}
+	h.metrics.inflight.Add(float64(size))
+	defer h.metrics.inflight.Sub(float64(size))
+	defer h.budget.give(size)
+
+	// The deadline must be gone before the journal is waited for: when it passes
+	// then, net/http takes it for a lost connection. On an error it stays, for
+	// the rest of the body that net/http reads and throws away.
+	received := func() { _ = deadlines.SetReadDeadline(time.Time{}) }
+	body := &bodyReader{src: http.MaxBytesReader(w, r.Body, h.opts.Decode.MaxBody), opts: &h.opts}
+	if !compressed {
+		return h.ingest(r.Context(), Source, body, f, received)
+	}
+	return h.ingest(r.Context(), Source, &gzipReader{src: body}, f, received)
+}
+
+// admit decides by the headers alone whether and how a body is read.
+func (h *Handler) admit(r *http.Request) (f senselink.Format, compressed bool, err error) {
+	f, err = formatOf(r.Header.Get("Content-Type"))
+	if err != nil {
+		return f, false, err
+	}
+	if r.ContentLength > h.opts.Decode.MaxBody {
+		return f, false, tooLarge(h.opts.Decode.MaxBody)
+	}
+	switch enc := strings.ToLower(r.Header.Get("Content-Encoding")); enc {
+	case "", "identity":
+		return f, false, nil
+	case "gzip", "x-gzip": // RFC 9110, section 8.4.1.3
+		return f, true, nil
+	default:
+		e := gatecast.Errorf(gatecast.Invalid, "the content encoding %q is not supported", enc)
+		e.Remedy = "send the body with Content-Encoding: gzip, or uncompressed"
+		return f, false, e
+	}
+}
+
+// formatOf returns how a body of this content type is put together. None at
+// all is taken as JSON.
+func formatOf(contentType string) (senselink.Format, error) {
+	if contentType == "" {
+		return senselink.JSON, nil
+	}
+	media, params, err := mime.ParseMediaType(contentType)
+	charset := strings.ToLower(params["charset"])
+	if err == nil && (charset == "" || charset == "utf-8" || charset == "utf8") {
+		switch media {
+		case "application/json":
+			return senselink.JSON, nil
+		case "application/x-ndjson":
+			return senselink.NDJSON, nil
+		}
+	}
+	e := gatecast.Errorf(gatecast.Invalid, "the content type %q is not supported", contentType)
+	e.Remedy = "send Content-Type: application/json or application/x-ndjson, in UTF-8"
+	return 0, e
+}
+
+// refuse answers with err and logs it, once: what a sender did wrong is not
+// worth more than a debug line, what gatecast did wrong is.
+func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	if wentAway(r.Context(), err) {
+		h.opts.Log.Debug("sender went away", "error", err)
+		return
+	}
+	level := slog.LevelDebug
+	switch gatecast.CodeOf(err) {
+	case gatecast.Internal:
+		level = slog.LevelError
+	case gatecast.Unavailable:
+		level = slog.LevelWarn
+	}
+	h.opts.Log.Log(r.Context(), level, "events refused", "code", gatecast.CodeOf(err), "error", err, "cause", errors.Unwrap(err))
+	h.opts.WriteError(w, r, err)
+}
+
+// wentAway reports whether err is nothing but the sender's leaving. The context
+// alone does not tell: net/http ends it when a read deadline passes, too.
+func wentAway(ctx context.Context, err error) bool {
+	return ctx.Err() != nil && errors.Is(err, context.Canceled)
+}
+
+// bodyReader turns what can go wrong while reading a request into errors that
+// tell the sender what to do.
+type bodyReader struct {
+	src  io.Reader
+	opts *Options
+}
+
+// Read reads from the request.
+func (b *bodyReader) Read(p []byte) (int, error) {
+	n, err := b.src.Read(p)
+	var over *http.MaxBytesError
+	switch {
+	case errors.As(err, &over):
+		return n, tooLarge(over.Limit)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		// Not the sender's mistake for certain: a network that stalls looks
+		// the same. Unavailable makes senders try again.
+		e := gatecast.Errorf(gatecast.Unavailable, "the body did not arrive within %v", b.opts.ReadTimeout)
+		e.Remedy = "send it again, in smaller batches; the time is ingest.read_timeout in the configuration"
+		e.Cause = err
+		return n, e
+	}
+	return n, err
+}
+
+// gzipReader inflates src. It opens the stream at the first Read, so that a
+// broken header is an error of reading like any other. How much comes out is
+// bounded by the decoder, how much goes in by bodyReader.
+type gzipReader struct {
+	src io.Reader
+	z   *gzip.Reader
+}
+
+// Read reads inflated bytes.
+func (g *gzipReader) Read(p []byte) (int, error) {
+	var err error
+	if g.z == nil {
+		if g.z, err = gzip.NewReader(g.src); err != nil {
+			return 0, brokenGzip(err)
+		}
+	}
+	n, err := g.z.Read(p)
+	if err == io.EOF {
+		return n, err
+	}
+	return n, brokenGzip(err)
+}
+
+// brokenGzip keeps errors that say more than that the stream is broken.
+func brokenGzip(err error) error {
+	var e *gatecast.Error
+	if err == nil || errors.As(err, &e) {
+		return err
+	}
+	e = gatecast.Errorf(gatecast.Malformed, "the body is not the gzip stream that Content-Encoding announces")
+	e.Cause = err
+	return e
+}
+
+func tooLarge(limit int64) error {
+	e := gatecast.Errorf(gatecast.TooLarge, "the body has more than %d bytes", limit)
+	e.Remedy = "send less at once, or raise ingest.max_body in the configuration"
+	return e
+}
+
+func appendReceipt(dst []byte, r gatecast.Receipt) []byte {
+	dst = append(dst, `{"accepted":`...)
+	dst = strconv.AppendInt(dst, int64(r.Accepted), 10)
+	dst = append(dst, `,"duplicates":`...)
+	dst = strconv.AppendInt(dst, int64(r.Duplicates), 10)
+	dst = append(dst, `,"first":`...)
+	dst = strconv.AppendUint(dst, uint64(r.First), 10)
+	dst = append(dst, `,"last":`...)
+	dst = strconv.AppendUint(dst, uint64(r.Last), 10)
+	return append(dst, '}', '\n')
+}
