@@ -46,6 +46,11 @@ type Options struct {
 	// 64 MiB, and never less than Decode.MaxBody.
 	MaxInflight int64
 
+	// StoreTimeout is how long the journal may take; then the sender is answered
+	// 503. What became of its events is not known then, and the same IDs make
+	// sending them again harmless. Default 10 s.
+	StoreTimeout time.Duration
+
 	WriteError func(http.ResponseWriter, *http.Request, error) // default problem.Write
 	Now        func() time.Time                                // default time.Now
 	Log        *slog.Logger                                    // default: discard
@@ -54,6 +59,7 @@ type Options struct {
 func (o Options) withDefaults() Options {
 	o.Decode.MaxBody = cmp.Or(o.Decode.MaxBody, senselink.DefaultMaxBody)
 	o.ReadTimeout = cmp.Or(o.ReadTimeout, 30*time.Second)
+	o.StoreTimeout = cmp.Or(o.StoreTimeout, 10*time.Second)
 	o.MaxInflight = max(cmp.Or(o.MaxInflight, 64<<20), o.Decode.MaxBody)
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	if o.WriteError == nil {
@@ -112,6 +118,8 @@ func (h *Handler) store(ctx context.Context, source string, body io.Reader, f se
 	for i := range events {
 		events[i].Source = source
 	}
+	ctx, cancel := context.WithTimeout(ctx, h.opts.StoreTimeout)
+	defer cancel()
 	receipt, err := h.journal.Append(ctx, events)
 	if err != nil {
 		return gatecast.Receipt{}, err

@@ -204,7 +204,7 @@ func TestTheDeadlineOfSendersIsNotTheJournals(t *testing.T) {
 				return ctx.Err()
 			}
 		}}
-		conn := serve(t, New(j, Options{ReadTimeout: 10 * time.Second}))
+		conn := serve(t, New(j, Options{ReadTimeout: 10 * time.Second, StoreTimeout: time.Hour}))
 		answers := bufio.NewReader(conn)
 		for _, id := range []string{"a", "b"} { // the second on the same connection
 			fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(event(id)), event(id))
@@ -216,6 +216,29 @@ func TestTheDeadlineOfSendersIsNotTheJournals(t *testing.T) {
 			if answer.StatusCode != 200 {
 				t.Errorf("%d %s", answer.StatusCode, body)
 			}
+		}
+	})
+}
+
+// silence is a journal that never answers.
+type silence struct{}
+
+func (silence) Append(ctx context.Context, _ []gatecast.Event) (gatecast.Receipt, error) {
+	<-ctx.Done()
+	return gatecast.Receipt{}, &gatecast.Error{Code: gatecast.Unavailable, Message: "no answer", Cause: ctx.Err()}
+}
+
+func TestASenderIsNotKeptWaitingByAJournalThatDoesNotAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := New(silence{}, Options{StoreTimeout: 3 * time.Second})
+		began := time.Now()
+		w := post(h, event("a"), "application/json")
+		refusal(t, w, http.StatusServiceUnavailable)
+		if took := time.Since(began); took != 3*time.Second {
+			t.Errorf("the answer took %v of simulated time, want the limit of 3s", took)
+		}
+		if w.Header().Get("Retry-After") == "" {
+			t.Error("the answer does not say when to try again")
 		}
 	})
 }

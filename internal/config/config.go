@@ -1,0 +1,126 @@
+// Package config owns what an operator can set: the names, the defaults, the
+// limits and the words that explain them.
+//
+// It reads a TOML file, GATECAST_ variables and flags into plain values, and
+// tells every mistake at once with its place. It never acts on a value: it
+// opens no file but the settings file, and imports no other part of the
+// server. The desc tags below are the manual (docs/config.md is made of them).
+// Start at [Load] and [Config].
+package config
+
+import "time"
+
+// Config is every setting. A section is a table of the file, a tag "toml" the
+// name of a setting in it, and section.name is the name of its flag.
+type Config struct {
+	Server    Server    `toml:"server" desc:"The address clients connect to, and how the server stops."`
+	TLS       TLS       `toml:"tls" desc:"Certificates for HTTPS and WSS. Off unless both files are named."`
+	Log       Log       `toml:"log" desc:"What is written to standard error."`
+	Registry  Registry  `toml:"registry" desc:"Apps and tokens, kept beside the journal."`
+	Journal   Journal   `toml:"journal" desc:"The log of events on disk: the truth everything else is read from."`
+	Ingest    Ingest    `toml:"ingest" desc:"POST /api/v1/events: how much a sender may hand over at once."`
+	WebSocket WebSocket `toml:"websocket" desc:"Connections of the SenseLink push protocol."`
+	Hub       Hub       `toml:"hub" desc:"The live fan-out between the journal and the connections."`
+	Metrics   Metrics   `toml:"metrics" desc:"GET /metrics for Prometheus."`
+}
+
+// Server is the HTTP listener and the way it stops.
+type Server struct {
+	Listen            string        `toml:"listen" desc:"Address to listen on, host:port. An empty host means every interface; port 0 takes a free one." check:"address"`
+	Data              string        `toml:"data" desc:"Directory of the journal and the registry. Made if missing; one server at a time may use it." check:"required"`
+	ShutdownTimeout   time.Duration `toml:"shutdown_timeout" desc:"How long a stop may take in all. When it has passed, what is still open is cut; accepted events are on disk either way." min:"1s" max:"10m"`
+	DrainSpread       time.Duration `toml:"drain_spread" desc:"On a stop, sockets are closed in random order over this time, so that clients do not all come back at the same moment. Must be shorter than shutdown_timeout." min:"0s" max:"5m"`
+	MaxHeader         Size          `toml:"max_header" desc:"Largest request line and headers together. More is answered with 431." min:"4KiB" max:"1MiB"`
+	ReadHeaderTimeout time.Duration `toml:"read_header_timeout" desc:"How long a client may take to send its headers before it is cut off." min:"100ms" max:"5m"`
+}
+
+// TLS is the server's certificate.
+type TLS struct {
+	Cert       string `toml:"cert" desc:"PEM file with the certificate and its chain. Empty turns TLS off."`
+	Key        string `toml:"key" desc:"PEM file with the certificate's private key. Needed exactly when cert is set."`
+	MinVersion string `toml:"min_version" desc:"Oldest TLS version accepted." oneof:"1.2|1.3"`
+}
+
+// Log is the program's own log.
+type Log struct {
+	Level  string `toml:"level" desc:"Least important lines to write." oneof:"debug|info|warn|error"`
+	Format string `toml:"format" desc:"Shape of the lines. auto is text on a terminal and json elsewhere." oneof:"auto|text|json"`
+}
+
+// Registry is the store of apps and tokens.
+type Registry struct {
+	KeyFile string `toml:"key_file" desc:"File of the key that app secrets are encrypted with, mode 0600, made if missing. Empty means secret.key in server.data; elsewhere is better, for then a copy of the data directory gives no secret away."`
+}
+
+// Journal is the durable log.
+type Journal struct {
+	URL         string        `toml:"url" desc:"NATS servers (JetStream) that hold the journal, such as nats://host:4222, several with commas. Empty means the one built in, in server.data." check:"natsurl" secret:"url"`
+	Replicas    int           `toml:"replicas" desc:"Copies of the journal in a NATS cluster. More than 1 needs url." min:"1" max:"5"`
+	Sync        string        `toml:"sync" desc:"always writes each batch through to the disk before it is accepted. interval does so from time to time: faster, and a power cut loses the newest accepted events (a crash of the program alone does not)." oneof:"always|interval"`
+	MaxAge      time.Duration `toml:"max_age" desc:"How long events are kept (2160h are 90 days; 90d may be written too). 0s keeps them until the space is needed." min:"0s"`
+	MaxBytes    Size          `toml:"max_bytes" desc:"Space the journal may take; the oldest events are removed when it is full. 0 means limited by the disk and max_age only." min:"0"`
+	DedupWindow time.Duration `toml:"dedup_window" desc:"How long the ID of an event is remembered: the same ID within it is counted as a duplicate and not stored again." min:"1s" max:"720h"`
+	DedupMax    int           `toml:"dedup_max" desc:"IDs remembered at most, about 200 bytes of memory each. When it is reached the oldest is forgotten before its time." min:"1000" max:"100000000"`
+	LowDisk     Size          `toml:"low_disk" desc:"When less than this is free on the disk of server.data, ingest is refused with 503 until there is more again." min:"16MiB"`
+}
+
+// Ingest limits what senders may post.
+type Ingest struct {
+	MaxBody      Size          `toml:"max_body" desc:"Largest body of one request. More is answered with 413." min:"1KiB" max:"1GiB"`
+	MaxEvent     Size          `toml:"max_event" desc:"Largest single event. More is answered with 413 and the event's index." min:"1KiB" max:"4MiB"`
+	MaxBatch     int           `toml:"max_batch" desc:"Events in one request at most. More is answered with 413. A request is stored as a whole or not at all, and the journal can do that for 1000." min:"1" max:"1000"`
+	MaxDepth     int           `toml:"max_depth" desc:"How deep objects and lists of an event may nest. Deeper is answered with 422." min:"4" max:"1000"`
+	ReadTimeout  time.Duration `toml:"read_timeout" desc:"How long a sender may take to send its body." min:"1s" max:"1h"`
+	StoreTimeout time.Duration `toml:"store_timeout" desc:"How long the journal may take to store a request. Then the sender gets 503: whether its events are stored is unknown, and sending them again with the same IDs is harmless." min:"1s" max:"10m"`
+	MaxInflight  Size          `toml:"max_inflight" desc:"Memory for the bodies of all requests at work. Beyond it senders get 503 and a Retry-After." min:"1MiB"`
+}
+
+// WebSocket tunes the connections of consumers.
+type WebSocket struct {
+	Heartbeat            time.Duration `toml:"heartbeat" desc:"Time between two heartbeat messages (code 10000) on a connection." min:"1s" max:"1h"`
+	HeartbeatJitter      float64       `toml:"heartbeat_jitter" desc:"Share of heartbeat by which each interval is shortened or lengthened at random, so that connections do not beat together." min:"0" max:"0.5"`
+	DeadAfter            time.Duration `toml:"dead_after" desc:"A client that has sent nothing for so long, not even a pong, is cut off. Must be longer than heartbeat." min:"2s" max:"24h"`
+	StallTimeout         time.Duration `toml:"stall_timeout" desc:"A client that has taken no byte for so long while some wait for it is cut off." min:"1s" max:"1h"`
+	MaxMessage           Size          `toml:"max_message" desc:"Largest message accepted from a client; clients have nothing to say, so what they send is dropped. A larger one closes the connection with 1009." min:"1KiB" max:"16MiB"`
+	MaxConnections       int           `toml:"max_connections" desc:"Connections in all. Beyond it a handshake is answered with 503." min:"1" max:"1000000"`
+	MaxConnectionsPerApp int           `toml:"max_connections_per_app" desc:"Connections of one app, unless the app has a limit of its own. Beyond it a handshake is refused. At most max_connections." min:"1" max:"1000000"`
+	Deflate              bool          `toml:"deflate" desc:"Compress for the clients that ask for it (RFC 7692). An event is compressed once, not once per client."`
+	HandshakesPerSecond  int           `toml:"handshakes_per_second" desc:"New connections per second at most; the rest gets 503 and a Retry-After, which spreads a storm of reconnects. 0 means no limit." min:"0" max:"1000000"`
+	CloseTimeout         time.Duration `toml:"close_timeout" desc:"How long the server waits for the answer to its close frame." min:"100ms" max:"1m"`
+	AllowedOrigins       []string      `toml:"allowed_origins" desc:"Origins of web pages that may connect, such as https://door.example. Empty means any, as the vendor's server has it and old pages need: the signature in the URL is what lets a client in, and no cookie is looked at." check:"origin"`
+}
+
+// Hub tunes the live fan-out.
+type Hub struct {
+	Ring int `toml:"ring" desc:"Newest events kept in memory for all readers together. A reader that falls further behind reads the journal until it has caught up: late, never lost." min:"16" max:"10000000"`
+}
+
+// Metrics is the Prometheus page.
+type Metrics struct {
+	Public bool `toml:"public" desc:"Whether /metrics needs no token. false asks for one with the scope read."`
+}
+
+// Default returns the settings of a server that was told nothing.
+func Default() Config {
+	return Config{
+		Server: Server{
+			Listen: ":9000", Data: "./gatecast-data", ShutdownTimeout: 10 * time.Second, DrainSpread: 3 * time.Second,
+			MaxHeader: 32 * KiB, ReadHeaderTimeout: 10 * time.Second,
+		},
+		TLS: TLS{MinVersion: "1.2"},
+		Log: Log{Level: "info", Format: "auto"},
+		Journal: Journal{
+			Replicas: 1, Sync: "always", MaxAge: 90 * 24 * time.Hour, DedupWindow: time.Hour, DedupMax: 250_000, LowDisk: 256 * MiB,
+		},
+		Ingest: Ingest{
+			MaxBody: 8 * MiB, MaxEvent: 256 * KiB, MaxBatch: 1000, MaxDepth: 32, ReadTimeout: 30 * time.Second, StoreTimeout: 10 * time.Second, MaxInflight: 64 * MiB,
+		},
+		WebSocket: WebSocket{
+			Heartbeat: 30 * time.Second, HeartbeatJitter: 0.1, DeadAfter: 90 * time.Second, StallTimeout: time.Minute,
+			MaxMessage: 64 * KiB, MaxConnections: 20_000, MaxConnectionsPerApp: 1000, Deflate: true,
+			HandshakesPerSecond: 2000, CloseTimeout: 3 * time.Second,
+		},
+		Hub:     Hub{Ring: 8192},
+		Metrics: Metrics{Public: true},
+	}
+}

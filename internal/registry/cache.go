@@ -1,0 +1,192 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"sync"
+	"sync/atomic"
+
+	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/auth"
+)
+
+// snapshot is what the registry held at one moment. It never changes.
+type snapshot struct {
+	apps   map[string]*gatecast.App // by key; nobody may change them
+	tokens map[string]tokenItem     // by ID
+	byHash map[[32]byte]auth.Principal
+}
+
+// item is a decoded entry: an app, a token, or neither.
+type item struct {
+	rev   uint64
+	app   *gatecast.App
+	token *tokenItem
+}
+
+type tokenItem struct {
+	auth.Token
+	hash [32]byte
+}
+
+// cache turns entries into snapshots. Entries reach it twice: from the watch,
+// in order, and from this node's own writes, ahead of the watch, so that a
+// writer sees at once what it wrote. Revisions decide which of two is newer.
+type cache struct {
+	current atomic.Pointer[snapshot]
+	ready   chan struct{} // closed after the first sync
+
+	// mu guards the fields below. It is held only for map work.
+	mu      sync.Mutex
+	items   map[string]item
+	gone    map[string]uint64   // removed by this node, not yet told by the watch; key to last revision
+	seen    uint64              // the newest revision the watch has told
+	told    map[string]struct{} // keys told since the sync began; nil when synced
+	booting bool                // until the first sync has ended
+	err     error               // why the watch is not running; nil when synced
+	subs    map[*subscription]struct{}
+	ended   bool // by close
+}
+
+func newCache() *cache {
+	c := &cache{
+		ready:   make(chan struct{}),
+		items:   map[string]item{},
+		gone:    map[string]uint64{},
+		booting: true,
+		err:     errors.New("the registry has not been read yet"),
+		subs:    map[*subscription]struct{}{},
+	}
+	c.current.Store(&snapshot{})
+	return c
+}
+
+func (c *cache) load() *snapshot { return c.current.Load() }
+
+// wait returns after the first sync.
+func (c *cache) wait(ctx context.Context) error {
+	select {
+	case <-c.ready:
+		return nil
+	case <-ctx.Done():
+		return errors.Join(ctx.Err(), c.trouble())
+	}
+}
+
+func (c *cache) trouble() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
+func (c *cache) lost(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.err = err
+}
+
+// beginSync expects everything that exists to be told again.
+func (c *cache) beginSync() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.told = map[string]struct{}{}
+}
+
+// endSync forgets what was not told again, and publishes.
+func (c *cache) endSync() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for key, it := range c.items {
+		if _, told := c.told[key]; !told && it.rev <= c.seen {
+			c.notify(it, item{})
+			delete(c.items, key)
+		}
+	}
+	maps.DeleteFunc(c.gone, func(_ string, rev uint64) bool { return rev < c.seen })
+	c.told, c.err = nil, nil
+	c.publish()
+	if c.booting {
+		c.booting = false
+		close(c.ready)
+	}
+}
+
+// watched takes an entry from the watch.
+func (c *cache) watched(e entry, it item) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.seen = max(c.seen, e.rev)
+	if c.told != nil {
+		c.told[e.key] = struct{}{}
+	}
+	if e.gone {
+		delete(c.gone, e.key)
+	} else if rev, removed := c.gone[e.key]; removed && e.rev <= rev {
+		return
+	}
+	if c.items[e.key].rev < e.rev {
+		c.set(e, it)
+	}
+}
+
+// wrote takes an entry that this node has written. If the watch has gone past
+// it already, it has told that entry or a newer one.
+func (c *cache) wrote(e entry, it item) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e.rev > c.seen && c.items[e.key].rev < e.rev && c.gone[e.key] < e.rev {
+		c.set(e, it)
+	}
+}
+
+// removed takes the news that this node has removed a key which was at rev.
+// The removal has a revision of its own, but the store does not tell it.
+func (c *cache) removed(key string, rev uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if rev > c.seen {
+		c.gone[key] = rev
+	}
+	if it, there := c.items[key]; there && it.rev <= rev {
+		c.set(entry{key: key, gone: true}, item{})
+	}
+}
+
+// set stores a newer item and publishes. While the first sync is under way it
+// leaves that to its end: nobody is reading yet.
+func (c *cache) set(e entry, it item) {
+	old := c.items[e.key]
+	if it.app == nil && it.token == nil {
+		delete(c.items, e.key)
+	} else {
+		it.rev = e.rev
+		c.items[e.key] = it
+	}
+	if old.app == nil && old.token == nil && it.app == nil && it.token == nil {
+		return
+	}
+	c.notify(old, it)
+	if !c.booting {
+		c.publish()
+	}
+}
+
+func (c *cache) publish() {
+	s := &snapshot{
+		apps:   make(map[string]*gatecast.App, len(c.items)),
+		tokens: map[string]tokenItem{},
+		byHash: map[[32]byte]auth.Principal{},
+	}
+	for _, it := range c.items {
+		switch {
+		case it.app != nil:
+			s.apps[it.app.Key] = it.app
+		case it.token != nil:
+			t := *it.token
+			s.tokens[t.ID] = t
+			s.byHash[t.hash] = auth.Principal{ID: t.ID, Name: t.Name, Scopes: t.Scopes}
+		}
+	}
+	c.current.Store(s)
+}

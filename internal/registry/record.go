@@ -1,0 +1,139 @@
+package registry
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/auth"
+)
+
+// The first part of a store key says what an entry is. Besides these there are
+// nameEntry and keyIDEntry.
+const (
+	appEntry   = "app."
+	tokenEntry = "token."
+)
+
+// recordVersion goes up when an older gatecast would misread a record.
+const recordVersion = 1
+
+// appRecord is how an app lies in the store.
+type appRecord struct {
+	V        int             `json:"v"`
+	Key      string          `json:"key"`
+	Name     string          `json:"name"`
+	Enabled  bool            `json:"enabled"`
+	MaxConns int             `json:"max_connections"`
+	Window   string          `json:"timestamp_window"`
+	Kinds    []gatecast.Kind `json:"kinds"`
+	Created  time.Time       `json:"created"`
+	Secrets  []sealedSecret  `json:"secrets"` // newest first
+}
+
+type sealedSecret struct {
+	Box     []byte    `json:"box"` // nonce and ciphertext; see sealer
+	Created time.Time `json:"created"`
+	Expires time.Time `json:"expires,omitzero"`
+}
+
+// tokenRecord is how a token lies in the store: as its hash.
+type tokenRecord struct {
+	V       int          `json:"v"`
+	ID      string       `json:"id"`
+	Name    string       `json:"name"`
+	Scopes  []auth.Scope `json:"scopes"`
+	Created time.Time    `json:"created"`
+	Hash    string       `json:"sha256"` // hexadecimal
+}
+
+func encodeApp(a *gatecast.App, s *sealer) ([]byte, error) {
+	rec := appRecord{
+		V: recordVersion, Key: a.Key, Name: a.Name, Enabled: a.Enabled, MaxConns: a.MaxConns,
+		Window: a.Window.String(), Kinds: a.Kinds, Created: a.Created,
+	}
+	for _, secret := range a.Secrets {
+		rec.Secrets = append(rec.Secrets, sealedSecret{
+			Box: s.seal(a.Key, secret.Value), Created: secret.Created, Expires: secret.Expires,
+		})
+	}
+	return json.Marshal(rec)
+}
+
+func decodeApp(value []byte, s *sealer) (*gatecast.App, error) {
+	var rec appRecord
+	if err := unmarshal(value, &rec, &rec.V); err != nil {
+		return nil, err
+	}
+	window, err := gatecast.ParseWindow(rec.Window)
+	if err != nil {
+		return nil, err
+	}
+	a := &gatecast.App{
+		Key: rec.Key, Name: rec.Name, Enabled: rec.Enabled, MaxConns: rec.MaxConns,
+		Window: window, Kinds: rec.Kinds, Created: rec.Created,
+	}
+	for _, sealed := range rec.Secrets {
+		plain, err := s.open(a.Key, sealed.Box)
+		if err != nil {
+			return nil, err
+		}
+		a.Secrets = append(a.Secrets, gatecast.Secret{Value: plain, Created: sealed.Created, Expires: sealed.Expires})
+	}
+	return a, nil
+}
+
+func encodeToken(t tokenItem) ([]byte, error) {
+	return json.Marshal(tokenRecord{
+		V: recordVersion, ID: t.ID, Name: t.Name, Scopes: t.Scopes, Created: t.Created,
+		Hash: hex.EncodeToString(t.hash[:]),
+	})
+}
+
+func decodeToken(value []byte) (*tokenItem, error) {
+	var rec tokenRecord
+	if err := unmarshal(value, &rec, &rec.V); err != nil {
+		return nil, err
+	}
+	hash, err := hex.DecodeString(rec.Hash)
+	if err != nil || len(hash) != 32 {
+		return nil, fmt.Errorf("token %s has no SHA-256 hash", rec.ID)
+	}
+	return &tokenItem{
+		Token: auth.Token{ID: rec.ID, Name: rec.Name, Scopes: rec.Scopes, Created: rec.Created},
+		hash:  [32]byte(hash),
+	}, nil
+}
+
+func unmarshal(value []byte, rec any, version *int) error {
+	if err := json.Unmarshal(value, rec); err != nil {
+		return fmt.Errorf("decode record: %w", err)
+	}
+	if *version < 1 || *version > recordVersion {
+		return fmt.Errorf("the record has version %d; this gatecast knows versions 1 to %d", *version, recordVersion)
+	}
+	return nil
+}
+
+// decodeItem reads any entry; those that are neither apps nor tokens are empty.
+func decodeItem(e entry, s *sealer) (item, error) {
+	var it item
+	var err error
+	switch {
+	case e.gone:
+	case strings.HasPrefix(e.key, appEntry):
+		it.app, err = decodeApp(e.value, s)
+		if err == nil && appEntry+it.app.Key != e.key {
+			return item{}, fmt.Errorf("the entry holds another app's record, %s", it.app.Key)
+		}
+	case strings.HasPrefix(e.key, tokenEntry):
+		it.token, err = decodeToken(e.value)
+		if err == nil && tokenEntry+it.token.ID != e.key {
+			return item{}, fmt.Errorf("the entry holds another token's record, %s", it.token.ID)
+		}
+	}
+	return it, err
+}

@@ -1,0 +1,198 @@
+// Package registry keeps the settings that must survive a restart and be the
+// same on every node: the apps with their secrets, and the API tokens.
+//
+// It owns the key-value bucket they lie in, the encryption of the secrets, and
+// a snapshot in memory from which everything on a connection's path is
+// answered without I/O. It never speaks HTTP and never checks a signature.
+// Start at [Open]; names and credentials of apps are checked by
+// gatecast.AppSpec.
+package registry
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/gatecast/gatecast"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Options tunes a Registry. The zero value suits, but for KeyFile.
+type Options struct {
+	KeyFile    string           // holds the key that secrets are encrypted with; required by Open, made at the first start
+	Bucket     string           // name of the key-value bucket; default "gatecast_registry"
+	Replicas   int              // copies in a cluster, 1 to 5; default 1 for a new bucket, unchanged for an old one
+	MaxApps    int              // more are refused as a Conflict; default 10,000
+	MaxTokens  int              // more are refused as a Conflict; default 1,000
+	MaxOverlap time.Duration    // of two secrets in a rotation, longer is Invalid; default 90 days
+	Timeout    time.Duration    // of one request to the bucket, then Unavailable; default 5 s
+	Now        func() time.Time // default time.Now
+	Log        *slog.Logger     // default: discard
+}
+
+func (o Options) withDefaults() Options {
+	o.Bucket = cmp.Or(o.Bucket, "gatecast_registry")
+	o.MaxApps = cmp.Or(o.MaxApps, 10_000)
+	o.MaxTokens = cmp.Or(o.MaxTokens, 1_000)
+	o.MaxOverlap = cmp.Or(o.MaxOverlap, 90*24*time.Hour)
+	o.Timeout = cmp.Or(o.Timeout, 5*time.Second)
+	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return o
+}
+
+// Registry holds apps and tokens. Its methods may be called from any
+// goroutine. Reading is answered from memory; a change is on disk when its
+// method returns, visible to this node at once and to others a moment later.
+type Registry struct {
+	opts   Options
+	store  store
+	seal   *sealer
+	cache  *cache
+	resync atomic.Uint64 // how often the watch had to begin anew
+
+	stop    context.CancelFunc
+	stopped chan struct{} // closed when the watch has ended
+}
+
+// Open returns the registry in js, which must stay usable until Close. It
+// returns when everything has been read. Besides Unavailable its errors are
+// about the key file: Invalid if it is missing though secrets were encrypted
+// with it, is another one, or is readable by other users.
+func Open(ctx context.Context, js jetstream.JetStream, o Options) (*Registry, error) {
+	o = o.withDefaults()
+	kv, err := openKV(ctx, js, o)
+	if err != nil {
+		return nil, err
+	}
+	s, err := openSealer(ctx, kv, o.KeyFile)
+	if err != nil {
+		return nil, err
+	}
+	r := start(ctx, kv, s, o)
+	if err := r.cache.wait(ctx); err != nil {
+		r.Close()
+		return nil, fmt.Errorf("read registry: %w", unavailable(err))
+	}
+	return r, nil
+}
+
+// OpenMem returns an empty registry in memory with the same behaviour, for
+// tests and trials. Its secrets are encrypted too, with a key nobody keeps; it
+// ignores KeyFile, Bucket and Replicas.
+func OpenMem(o Options) *Registry {
+	return openMem(newMemStore(), newSealer(newKey()), o)
+}
+
+func openMem(m *memStore, s *sealer, o Options) *Registry {
+	r := start(context.Background(), m, s, o.withDefaults())
+	// Waiting cannot fail: the store is in memory and the context has no end.
+	_ = r.cache.wait(context.Background())
+	return r
+}
+
+// start begins to watch the store. The watch outlives ctx, and ends with Close.
+func start(ctx context.Context, st store, s *sealer, o Options) *Registry {
+	watchCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	r := &Registry{opts: o, store: st, seal: s, cache: newCache(), stop: stop, stopped: make(chan struct{})}
+	go func() {
+		defer close(r.stopped)
+		r.watch(watchCtx)
+	}()
+	return r
+}
+
+// watch keeps the snapshot up to date until ctx ends. While the store is out
+// of reach the last snapshot stays in force: doors keep opening.
+func (r *Registry) watch(ctx context.Context) {
+	for failures := 0; ; failures++ {
+		r.cache.beginSync()
+		err := r.store.watch(ctx, func(e entry) {
+			if e.synced {
+				failures = 0
+				r.cache.endSync()
+				return
+			}
+			r.cache.watched(e, r.decode(e))
+		})
+		if ctx.Err() != nil {
+			return
+		}
+		r.cache.lost(err)
+		r.resync.Add(1)
+		r.opts.Log.Warn("registry watch was lost; settings may be old until it is back", "err", err)
+		if !backoff(ctx, failures) {
+			return
+		}
+	}
+}
+
+// decode reads an entry of the store. One that cannot be read counts as absent,
+// so that a single damaged app does not take the others with it.
+func (r *Registry) decode(e entry) item {
+	it, err := decodeItem(e, r.seal)
+	if err != nil {
+		r.opts.Log.Error("registry entry cannot be read and is left out", "key", e.key, "err", err)
+	}
+	return it
+}
+
+// Close ends the watch and every Changes loop, and waits for the watch. It
+// leaves the JetStream handle open.
+func (r *Registry) Close() {
+	r.stop()
+	<-r.stopped
+	r.cache.close()
+}
+
+// Healthy returns nil while changes made on other nodes arrive here, else an
+// Unavailable error. The registry answers from its last snapshot all the same.
+func (r *Registry) Healthy() error {
+	if err := r.cache.trouble(); err != nil {
+		return unavailable(err)
+	}
+	return nil
+}
+
+// Metrics returns the registry's collectors, for the caller to register.
+func (r *Registry) Metrics() []prometheus.Collector {
+	gauge := func(name, help string, value func() float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
+	}
+	return []prometheus.Collector{
+		gauge("gatecast_registry_apps", "Apps there are.", func() float64 { return float64(len(r.cache.load().apps)) }),
+		gauge("gatecast_registry_tokens", "API tokens there are.", func() float64 { return float64(len(r.cache.load().tokens)) }),
+		gauge("gatecast_registry_healthy", "1 while changes from other nodes arrive, else 0.", func() float64 {
+			if r.Healthy() != nil {
+				return 0
+			}
+			return 1
+		}),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "gatecast_registry_resyncs_total",
+			Help: "How often the watch on the registry was lost and begun anew.",
+		}, func() float64 { return float64(r.resync.Load()) }),
+	}
+}
+
+// now is the time as it is stored: UTC, to the millisecond.
+func (r *Registry) now() time.Time { return r.opts.Now().UTC().Truncate(time.Millisecond) }
+
+// attempts bounds how often a change is tried anew because somebody else was
+// faster. Each failure means that another change went through, so running out
+// takes as many changes of one app at the same moment.
+const attempts = 64
+
+func contended() error {
+	return &gatecast.Error{
+		Code:    gatecast.Conflict,
+		Message: "the entry is being changed by many others at this moment",
+		Remedy:  "try again",
+	}
+}

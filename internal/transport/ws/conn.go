@@ -1,0 +1,65 @@
+package ws
+
+import (
+	"time"
+
+	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/wsconn"
+	"github.com/gatecast/gatecast/senselink"
+)
+
+// conn is one client: a socket and a position. It has no queue; what it has
+// not been sent yet is in the ring or in the journal.
+type conn struct {
+	sock  *wsconn.Conn
+	app   string
+	shard *shard
+	view  view
+
+	// Owned by the shard, except pos while state is replaying: then by the
+	// replayer, until it posts the connection back.
+	pos     gatecast.Seq // newest event sent, or passed over by the view
+	state   state
+	session *senselink.Session
+	due     time.Time // when the session wants to be asked again
+	index   int       // in its group; -1 while it is in none
+	beat    int       // in the shard's heap of beats; -1 while it is in none
+}
+
+// state is where a connection stands.
+type state int
+
+const (
+	fresh     state = iota // not yet seen by its shard
+	level                  // has everything its shard has pushed
+	blocked                // its socket takes no more; Drained will tell
+	replaying              // reads the journal, in the replayer's hands
+	dead                   // its socket is gone
+)
+
+// Message is what a client says. The protocol gives a client nothing to say,
+// many say something all the same, and none of it is heeded.
+func (c *conn) Message(bool, []byte) {}
+
+// Pong needs no answer: that bytes came is enough, it is counted in LastRead.
+func (c *conn) Pong([]byte) {}
+
+// Drained tells the shard that the socket takes frames again.
+func (c *conn) Drained() { c.shard.post(note{c, drained}) }
+
+// view is the filter of a connection, in a form that can be a map's key:
+// connections with the same view share one selection of frames.
+type view struct {
+	record, alarm bool
+}
+
+func viewOf(f gatecast.Filter) view {
+	return view{
+		record: f.Match(&gatecast.Event{Kind: gatecast.Record}),
+		alarm:  f.Match(&gatecast.Event{Kind: gatecast.Alarm}),
+	}
+}
+
+func (v view) sees(ev *gatecast.Event) bool {
+	return ev.Kind == gatecast.Record && v.record || ev.Kind == gatecast.Alarm && v.alarm
+}

@@ -1,0 +1,252 @@
+package ws
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"iter"
+	"net"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/hub"
+	"github.com/gatecast/gatecast/internal/journal"
+	"github.com/gatecast/gatecast/senselink"
+	gows "github.com/gobwas/ws"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	key    = "27e1ff7e60f58b4b"
+	secret = "e30af86f8f4e75d128ba4288597dea3c"
+)
+
+// fakeApps is a list of apps that tests change.
+type fakeApps struct {
+	mu      sync.Mutex
+	apps    map[string]*gatecast.App
+	changed chan string
+}
+
+func newFakeApps(apps ...gatecast.App) *fakeApps {
+	f := &fakeApps{apps: make(map[string]*gatecast.App), changed: make(chan string, 10)}
+	for _, a := range apps {
+		f.apps[a.Key] = &a
+	}
+	return f
+}
+
+func (f *fakeApps) App(key string) (*gatecast.App, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	a, ok := f.apps[key]
+	return a, ok
+}
+
+func (f *fakeApps) set(a gatecast.App) {
+	f.mu.Lock()
+	f.apps[a.Key] = &a
+	f.mu.Unlock()
+	f.changed <- a.Key
+}
+
+func (f *fakeApps) Changes(ctx context.Context) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case key := <-f.changed:
+				if !yield(key) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func anApp() gatecast.App {
+	return gatecast.App{
+		Key: key, Name: "desk", Enabled: true, Window: gatecast.DefaultWindow,
+		Secrets: []gatecast.Secret{{Value: secret}},
+	}
+}
+
+// site is a whole push side: a journal in memory, a hub and a server.
+type site struct {
+	t       *testing.T
+	journal *journal.Mem
+	hub     *hub.Hub
+	apps    *fakeApps
+	server  *Server
+	url     string // "http://127.0.0.1:…"
+	stop    func()
+}
+
+func newSite(t *testing.T, ring int, o Options, apps ...gatecast.App) *site {
+	t.Helper()
+	if len(apps) == 0 {
+		apps = []gatecast.App{anApp()}
+	}
+	s := &site{t: t, journal: journal.OpenMem(journal.MemOptions{}), apps: newFakeApps(apps...)}
+	var err error
+	if s.hub, err = hub.New(t.Context(), s.journal, hub.Options{Ring: ring}); err != nil {
+		t.Fatal(err)
+	}
+	s.server = New(s.apps, s.hub, s.hub, o)
+	front := httptest.NewServer(s.server)
+	s.url = front.URL
+	ctx, cancel := context.WithCancel(context.Background())
+	var work sync.WaitGroup
+	work.Go(func() { _ = s.hub.Run(ctx) })
+	work.Go(func() { _ = s.server.Run(ctx) })
+	s.stop = sync.OnceFunc(func() {
+		cancel()
+		work.Wait()
+		front.Close()
+		_ = s.journal.Close(context.Background())
+	})
+	t.Cleanup(s.stop)
+	return s
+}
+
+// publish appends n events whose data carries their number and padding.
+func (s *site) publish(first, n, padding int, kind gatecast.Kind) {
+	s.t.Helper()
+	for n > 0 {
+		batch := make([]gatecast.Event, min(n, 500))
+		for i := range batch {
+			batch[i] = makeEvent(first, padding, kind)
+			first++
+		}
+		if _, err := s.journal.Append(s.t.Context(), batch); err != nil {
+			s.t.Fatal(err)
+		}
+		n -= len(batch)
+	}
+}
+
+func makeEvent(i, padding int, kind gatecast.Kind) gatecast.Event {
+	return gatecast.Event{
+		ID: "e" + strconv.Itoa(i), Kind: kind,
+		Data: fmt.Appendf(nil, `{"id":%d,"remark":"%s"}`, i, strings.Repeat("x", padding)),
+	}
+}
+
+// path signs a request the way clients do.
+func path(key, secret string, at time.Time) string {
+	ts := strconv.FormatInt(at.UnixMilli(), 10)
+	return senselink.Path(senselink.Credentials{AppKey: key, Timestamp: ts, Sign: senselink.Sign(ts, secret)})
+}
+
+// peer is a client that sees every frame.
+type peer struct {
+	t    *testing.T
+	conn net.Conn
+	r    io.Reader
+}
+
+func (s *site) dial(path string) *peer {
+	s.t.Helper()
+	conn, buffered, _, err := gows.Dial(s.t.Context(), "ws"+strings.TrimPrefix(s.url, "http")+path)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(time.Minute)) // ends a test that hangs
+	var r io.Reader = conn
+	if buffered != nil {
+		r = io.MultiReader(bytes.NewReader(must(io.ReadAll(io.LimitReader(buffered, int64(buffered.Buffered()))))), conn)
+	}
+	return &peer{t: s.t, conn: conn, r: r}
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// connect dials as the usual app and takes the first message in.
+func (s *site) connect() *peer {
+	s.t.Helper()
+	p := s.dial(path(key, secret, time.Now()))
+	p.expectText(senselink.Connected)
+	return p
+}
+
+func (p *peer) frame() (gows.Frame, error) { return gows.ReadFrame(p.r) }
+
+// text returns the next text message. Pings on the way are answered.
+func (p *peer) text() string {
+	p.t.Helper()
+	for {
+		f, err := p.frame()
+		if err != nil {
+			p.t.Fatalf("reading a message: %v", err)
+		}
+		switch f.Header.OpCode {
+		case gows.OpText:
+			return string(f.Payload)
+		case gows.OpPing:
+			p.write(gows.NewPongFrame(f.Payload))
+		default:
+			p.t.Fatalf("unexpected frame %v %q", f.Header.OpCode, f.Payload)
+		}
+	}
+}
+
+func (p *peer) expectText(want string) {
+	p.t.Helper()
+	if got := p.text(); got != want {
+		p.t.Fatalf("got  %s\nwant %s", got, want)
+	}
+}
+
+func (p *peer) write(f gows.Frame) {
+	p.t.Helper()
+	if err := gows.WriteFrame(p.conn, gows.MaskFrame(f)); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// expectClose reads up to the close frame, and then the end.
+func (p *peer) expectClose(code gows.StatusCode) string {
+	p.t.Helper()
+	for {
+		f, err := p.frame()
+		if err != nil {
+			p.t.Fatalf("the connection ended without a close frame: %v", err)
+		}
+		if f.Header.OpCode != gows.OpClose {
+			continue
+		}
+		got, reason := gows.ParseCloseFrameData(f.Payload)
+		if got != code {
+			p.t.Fatalf("closed with %d %q, want %d", got, reason, code)
+		}
+		_ = gows.WriteFrame(p.conn, gows.MaskFrame(gows.NewCloseFrame(f.Payload)))
+		if _, err := io.Copy(io.Discard, p.r); err != nil {
+			p.t.Fatalf("after the closing handshake: %v", err)
+		}
+		return reason
+	}
+}
+
+// expectEvents reads events first to last and nothing else.
+func (p *peer) expectEvents(first, last, padding int, kind gatecast.Kind) {
+	p.t.Helper()
+	for i := first; i <= last; i++ {
+		ev := makeEvent(i, padding, kind)
+		p.expectText(string(senselink.AppendPush(nil, &ev)))
+	}
+}

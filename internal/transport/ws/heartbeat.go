@@ -1,0 +1,127 @@
+package ws
+
+import (
+	"container/heap"
+	"time"
+
+	"github.com/gatecast/gatecast/internal/wsconn"
+	"github.com/gatecast/gatecast/senselink"
+)
+
+// idle is how long a shard without connections sleeps at most.
+const idle = time.Hour
+
+// session maps the server's options to those of the protocol.
+func (o Options) session() senselink.SessionOptions {
+	return senselink.SessionOptions{HeartBeat: o.Heartbeat, Jitter: o.Jitter, DeadAfter: o.DeadAfter}
+}
+
+// welcome starts a connection: 20000 first, then what has come since.
+func (s *shard) welcome(c *conn) {
+	if c.state != fresh {
+		return
+	}
+	now := s.opts.Now()
+	c.session = senselink.NewSession(now, s.opts.session())
+	s.attend(c, now)
+	s.resume(c)
+}
+
+// keepAlive attends to every connection whose time has come.
+func (s *shard) keepAlive(now time.Time) {
+	for len(s.beats) > 0 && !now.Before(s.beats[0].due) {
+		s.attend(s.beats[0], now)
+	}
+}
+
+// attend does what a connection's session asks for, and enters in the heap
+// when it wants to be asked again.
+func (s *shard) attend(c *conn, now time.Time) {
+	c.session.Heard(c.sock.LastRead())
+	for {
+		action, due := c.session.Next(now)
+		switch action {
+		case senselink.SendConnected:
+			s.say(c, s.connected)
+			continue
+		case senselink.SendHeartBeat:
+			s.heartbeat(c)
+			continue
+		case senselink.CloseDead:
+			s.metrics.cut("dead")
+			c.sock.Abort()
+			s.beats.remove(c)
+			return
+		}
+		s.beats.set(c, due)
+		return
+	}
+}
+
+// heartbeat sends code 10000 where a connection is level: one that is being
+// sent events, or takes nothing, would only have it in the way. The Ping is
+// always asked for; a socket that is blocked sends it when it can.
+func (s *shard) heartbeat(c *conn) {
+	if c.state == level {
+		s.say(c, s.beat)
+	}
+	_ = c.sock.Ping(nil) // fails only where the socket is gone, and its reader tells
+}
+
+// say pushes one message of the protocol itself. A socket that is blocked does
+// without: only events are owed.
+func (s *shard) say(c *conn, f *wsconn.Frame) {
+	_, _ = c.sock.Push([]*wsconn.Frame{f}) // fails only where the socket is gone, and its reader tells
+}
+
+// beats is a heap of connections, the one to be attended to next on top.
+type beats []*conn
+
+// wait returns how long a shard may sleep.
+func (b beats) wait(now time.Time) time.Duration {
+	if len(b) == 0 {
+		return idle
+	}
+	return max(0, b[0].due.Sub(now))
+}
+
+func (b *beats) set(c *conn, due time.Time) {
+	c.due = due
+	if c.beat < 0 {
+		heap.Push(b, c)
+	} else {
+		heap.Fix(b, c.beat)
+	}
+}
+
+func (b *beats) remove(c *conn) {
+	if c.beat >= 0 {
+		heap.Remove(b, c.beat)
+	}
+}
+
+// Len is part of heap.Interface, as are the methods below.
+func (b beats) Len() int           { return len(b) }
+func (b beats) Less(i, j int) bool { return b[i].due.Before(b[j].due) }
+
+func (b beats) Swap(i, j int) {
+	b[i], b[j] = b[j], b[i]
+	b[i].beat, b[j].beat = i, j
+}
+
+// Push is part of heap.Interface.
+func (b *beats) Push(x any) {
+	c := x.(*conn)
+	c.beat = len(*b)
+	*b = append(*b, c)
+}
+
+// Pop is part of heap.Interface.
+func (b *beats) Pop() any {
+	end := len(*b) - 1
+	c := (*b)[end]
+	(*b)[end] = nil
+	*b = (*b)[:end]
+	c.beat = -1
+	return c
+}

@@ -1,0 +1,34 @@
+package wsconn
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// vector is the argument of writev(2). unix.Writev would allocate one for
+// every call with more than a few frames.
+type vector [batchSize]unix.Iovec
+
+// write makes one attempt to write the frames, at most batchSize of them.
+func (v *vector) write(fd int, frames []*Frame, deflateMin int) (int, error) {
+	if len(frames) == 1 {
+		return retry(fd, frames[0].wire(deflateMin), unix.Write)
+	}
+	for i, f := range frames {
+		wire := f.wire(deflateMin)
+		v[i].Base = &wire[0]
+		v[i].SetLen(len(wire))
+	}
+	defer clear(v[:len(frames)]) // the pool must not keep frames alive
+	for {
+		n, _, errno := unix.Syscall(unix.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(&v[0])), uintptr(len(frames)))
+		switch errno {
+		case 0:
+			return int(n), nil
+		case unix.EINTR:
+		default:
+			return 0, errno
+		}
+	}
+}
