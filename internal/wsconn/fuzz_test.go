@@ -1,8 +1,11 @@
 package wsconn
 
 import (
+	"bytes"
+	"errors"
 	"io"
 	"net"
+	"slices"
 	"testing"
 	"time"
 
@@ -25,39 +28,47 @@ func FuzzClientFrames(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, sent []byte, deflate bool, portion uint8) {
-		server, client := net.Pipe()
-		c := newConn(server, nil, deflate, Options{MaxMessage: 4096, Deflate: deflate}.withDefaults())
+		line := &script{in: append(slices.Clone(sent), bye...), portion: int(portion) + 1}
+		c := newConn(line, nil, deflate, Options{MaxMessage: 4096, Deflate: deflate}.withDefaults())
 		h := &bounds{t: t, c: c}
-		result := make(chan error, 1)
-		go func() { result <- c.Serve(h) }()
-		_ = client.SetDeadline(time.Now().Add(patience))
-		heard := make(chan Status, 1)
-		go func() { heard <- listen(t, client) }()
-		for rest := sent; len(rest) > 0; {
-			n := min(int(portion)+1, len(rest))
-			if _, err := client.Write(rest[:n]); err != nil {
-				break
-			}
-			rest = rest[n:]
-		}
-		if _, err := client.Write(bye); err != nil && err != io.ErrClosedPipe {
-			t.Log(err)
-		}
-		code := <-heard
-		_ = client.Close()
-		err := <-result
-		if h.most > 2*4096+readSize {
+		err := c.Serve(h)
+		if h.most > 4096+readSize {
 			t.Errorf("%d bytes were held", h.most)
 		}
-		if end, ok := err.(*CloseError); ok {
-			if end.Code != code && code != 0 || !end.Code.Valid() && end.Code != StatusNone {
+		code := understand(t, &line.out)
+		var end *CloseError
+		switch {
+		case errors.As(err, &end):
+			if end.Code != code || !end.Code.Valid() && end.Code != StatusNone {
 				t.Errorf("Serve returned %v, the client saw %d", err, code)
 			}
-		} else if err == nil {
-			t.Error("Serve returned nil")
+		case err != io.ErrUnexpectedEOF || code != 0:
+			t.Errorf("Serve returned %v, the client saw %d", err, code)
 		}
 	})
 }
+
+// script is a connection whose client says its lines and hangs up.
+type script struct {
+	net.Conn // nil: nothing else may be used
+	in       []byte
+	portion  int
+	out      bytes.Buffer
+}
+
+func (s *script) Read(b []byte) (int, error) {
+	if len(s.in) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(b[:min(len(b), s.portion)], s.in)
+	s.in = s.in[n:]
+	return n, nil
+}
+func (s *script) Write(b []byte) (int, error)      { return s.out.Write(b) }
+func (s *script) Close() error                     { return nil }
+func (s *script) RemoteAddr() net.Addr             { return &net.TCPAddr{} }
+func (s *script) SetReadDeadline(time.Time) error  { return nil }
+func (s *script) SetWriteDeadline(time.Time) error { return nil }
 
 // bounds checks what the handler is told.
 type bounds struct {
@@ -82,22 +93,24 @@ func (b *bounds) Pong(p []byte) {
 }
 func (b *bounds) Drained() {}
 
-// listen reads the server's frames until the end and returns the code of its
-// Close frame, 0 if there was none.
-func listen(t *testing.T, client net.Conn) Status {
+// understand reads the server's frames and returns the code of its Close
+// frame, 0 if there was none.
+func understand(t *testing.T, from io.Reader) Status {
 	code := Status(0)
 	for {
-		h, err := ws.ReadHeader(client)
+		h, err := ws.ReadHeader(from)
 		if err != nil {
+			if err != io.EOF {
+				t.Errorf("the server cut a header short: %v", err)
+			}
 			return code
 		}
 		if fail := ws.CheckHeader(h, ws.StateClientSide); fail != nil || !h.OpCode.IsControl() || code != 0 {
 			t.Errorf("the server sent %+v after close %d: %v", h, code, fail)
 		}
 		p := make([]byte, h.Length)
-		if _, err := io.ReadFull(client, p); err != nil {
+		if _, err := io.ReadFull(from, p); err != nil {
 			t.Errorf("the server cut a frame short: %v", err)
-			return code
 		}
 		if h.OpCode == ws.OpClose {
 			end := parseClose(p)
@@ -105,7 +118,6 @@ func listen(t *testing.T, client net.Conn) Status {
 				t.Errorf("the server sent a bad close: %v", end)
 			}
 			code = end.Code
-			_ = client.Close()
 		}
 	}
 }
