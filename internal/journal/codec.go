@@ -1,0 +1,183 @@
+package journal
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gatecast/gatecast"
+	"github.com/nats-io/nats.go"
+)
+
+// Headers of a stored event. The payload is Event.Data, byte for byte.
+const (
+	hdrID     = "Nats-Msg-Id" // JetStream dedups by it too
+	hdrKind   = "Gc-Kind"
+	hdrDevice = "Gc-Device"
+	hdrGroups = "Gc-Groups"
+	hdrAt     = "Gc-At"     // Unix seconds
+	hdrStored = "Gc-Stored" // Unix milliseconds
+	hdrSource = "Gc-Source"
+	hdrSum    = "Gc-Sum" // see sum
+)
+
+const subjectRoot = "gatecast.events."
+
+// errDamaged marks a stored event whose bytes are not those once stored.
+var errDamaged = errors.New("the event's checksum does not match its bytes")
+
+// encode makes the message for an event: subject, headers, payload.
+func encode(e *gatecast.Event) *nats.Msg {
+	kind := strconv.Itoa(int(e.Kind))
+	h := nats.Header{
+		hdrID:     {escape(e.ID, headerSafe)},
+		hdrKind:   {kind},
+		hdrStored: {strconv.FormatInt(e.Stored.UnixMilli(), 10)},
+		hdrSum:    {sum(e)},
+	}
+	if e.Device != "" {
+		h[hdrDevice] = []string{escape(e.Device, headerSafe)}
+	}
+	if e.Source != "" {
+		h[hdrSource] = []string{escape(e.Source, headerSafe)}
+	}
+	if !e.At.IsZero() {
+		h[hdrAt] = []string{strconv.FormatInt(e.At.Unix(), 10)}
+	}
+	if len(e.Groups) > 0 {
+		h[hdrGroups] = []string{joinGroups(e.Groups)}
+	}
+	device := escape(e.Device, tokenSafe)
+	if device == "" {
+		device = "_"
+	}
+	return &nats.Msg{Subject: subjectRoot + kind + "." + device, Header: h, Data: e.Data}
+}
+
+// decode reads an event back; errDamaged if it is not what was stored.
+func decode(seq gatecast.Seq, h nats.Header, data []byte) (gatecast.Event, error) {
+	e := gatecast.Event{
+		Seq: seq, ID: unescape(one(h, hdrID)), Device: unescape(one(h, hdrDevice)),
+		Source: unescape(one(h, hdrSource)), Data: data,
+	}
+	kind, _ := strconv.Atoi(one(h, hdrKind))
+	e.Kind = gatecast.Kind(kind)
+	if ms, err := strconv.ParseInt(one(h, hdrStored), 10, 64); err == nil {
+		e.Stored = time.UnixMilli(ms).UTC()
+	}
+	if s := one(h, hdrAt); s != "" {
+		sec, _ := strconv.ParseInt(s, 10, 64)
+		e.At = time.Unix(sec, 0).UTC()
+	}
+	if s := one(h, hdrGroups); s != "" {
+		for g := range strings.SplitSeq(s, ",") {
+			n, _ := strconv.ParseInt(g, 10, 64)
+			e.Groups = append(e.Groups, n)
+		}
+	}
+	if one(h, hdrSum) != sum(&e) {
+		return e, fmt.Errorf("event %d: %w", seq, errDamaged)
+	}
+	return e, nil
+}
+
+// identity returns what dedup needs of a stored event.
+func identity(h nats.Header) (id string, at time.Time) {
+	ms, _ := strconv.ParseInt(one(h, hdrStored), 10, 64)
+	return unescape(one(h, hdrID)), time.UnixMilli(ms)
+}
+
+// sum is half a SHA-256 over every stored field, so that a changed byte in a
+// header shows as surely as one in the payload.
+func sum(e *gatecast.Event) string {
+	var buf [512]byte
+	b := buf[:0]
+	for _, s := range [...]string{e.ID, e.Device, e.Source} {
+		b = binary.AppendUvarint(b, uint64(len(s)))
+		b = append(b, s...)
+	}
+	b = binary.AppendVarint(b, int64(e.Kind))
+	b = binary.AppendVarint(b, e.Stored.UnixMilli())
+	if !e.At.IsZero() {
+		b = binary.AppendVarint(b, e.At.Unix())
+	}
+	b = binary.AppendUvarint(b, uint64(len(e.Groups)))
+	for _, g := range e.Groups {
+		b = binary.AppendVarint(b, g)
+	}
+	d := sha256.New()
+	d.Write(b)
+	d.Write(e.Data)
+	return hex.EncodeToString(d.Sum(buf[:0])[:16])
+}
+
+func one(h nats.Header, key string) string {
+	if v := h[key]; len(v) > 0 {
+		return v[0]
+	}
+	return ""
+}
+
+func joinGroups(groups []int64) string {
+	b := make([]byte, 0, 12*len(groups))
+	for i, g := range groups {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = strconv.AppendInt(b, g, 10)
+	}
+	return string(b)
+}
+
+// headerSafe bytes stand as they are in a header: a line break would end it,
+// and outer spaces would be trimmed.
+func headerSafe(c byte) bool { return c > ' ' && c < 0x7f && c != '%' }
+
+// tokenSafe bytes stand as they are in a subject token.
+func tokenSafe(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_'
+}
+
+func escape(s string, safe func(byte) bool) string {
+	for i := range len(s) {
+		if !safe(s[i]) {
+			return escapeFrom(s, i, safe)
+		}
+	}
+	return s
+}
+
+func escapeFrom(s string, i int, safe func(byte) bool) string {
+	b := append(make([]byte, 0, len(s)+16), s[:i]...)
+	for ; i < len(s); i++ {
+		if safe(s[i]) {
+			b = append(b, s[i])
+		} else {
+			b = fmt.Appendf(b, "%%%02x", s[i])
+		}
+	}
+	return string(b)
+}
+
+func unescape(s string) string {
+	if !strings.Contains(s, "%") {
+		return s
+	}
+	b := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		if s[i] == '%' && i+2 < len(s) {
+			if c, err := hex.DecodeString(s[i+1 : i+3]); err == nil {
+				b = append(b, c[0])
+				i += 2
+				continue
+			}
+		}
+		b = append(b, s[i])
+	}
+	return string(b)
+}

@@ -1,0 +1,126 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/gatecast/gatecast"
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// health polls what can go wrong below, because JetStream tells a publisher
+// nothing about a full or failing disk: it only stays silent.
+type health struct {
+	opts  Options
+	srv   *server.Server // nil if remote
+	up    func(context.Context) error
+	state atomic.Pointer[condition]
+}
+
+// condition is what one poll found.
+type condition struct {
+	free int64 // bytes; -1 if not known
+	disk error // below the watermark, or unreadable
+	down error // JetStream does not serve
+}
+
+func newHealth(j *Journal) *health {
+	h := &health{opts: j.opts, srv: j.link.srv, up: j.hear}
+	h.state.Store(&condition{free: -1})
+	return h
+}
+
+// hear asks the cluster for the stream's end, which also helps a watcher that
+// has gone deaf.
+func (j *Journal) hear(ctx context.Context) error {
+	info, err := j.info(ctx)
+	if err != nil {
+		return err
+	}
+	if j.remote {
+		j.tail.advance(gatecast.Seq(info.State.LastSeq))
+	}
+	return nil
+}
+
+func (h *health) run(ctx context.Context) {
+	tick := time.NewTicker(h.opts.Check.Every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			h.poll(ctx)
+		}
+	}
+}
+
+// poll looks once, and logs what has changed.
+func (h *health) poll(ctx context.Context) {
+	c := condition{free: -1}
+	if h.srv != nil {
+		c.free, c.disk = h.checkDisk()
+		_ = h.up(ctx) // keeps the mark's idea of the oldest event fresh
+		if st := h.srv.Healthz(nil); st.StatusCode != 200 {
+			c.down = down(errors.New(st.Error))
+		}
+	} else if err := h.up(ctx); err != nil && ctx.Err() == nil {
+		c.down = down(err)
+	}
+	old := h.state.Swap(&c)
+	h.report(old.disk, c.disk)
+	h.report(old.down, c.down)
+}
+
+func (h *health) report(old, now error) {
+	switch {
+	case old == nil && now != nil:
+		h.opts.Log.Error("the journal is not healthy", "err", now, "cause", errors.Unwrap(now))
+	case old != nil && now == nil:
+		h.opts.Log.Info("the journal is healthy again")
+	}
+}
+
+func down(cause error) error {
+	return &gatecast.Error{
+		Code: gatecast.Unavailable, Message: "JetStream does not serve", Remedy: "see the log", Retry: 2 * time.Second, Cause: cause,
+	}
+}
+
+// checkDisk refuses early: once the disk is full it is too late, for JetStream
+// then needs a restart.
+func (h *health) checkDisk() (int64, error) {
+	free, err := h.opts.Check.free(h.opts.Dir)
+	low := h.opts.Check.LowDisk
+	switch {
+	case err != nil:
+		return -1, &gatecast.Error{
+			Code: gatecast.Unavailable, Message: "disk: the free space cannot be read", Remedy: "check the disk", Retry: 5 * time.Second, Cause: err,
+		}
+	case low >= 0 && free < low:
+		return free, &gatecast.Error{
+			Code:    gatecast.Unavailable,
+			Message: fmt.Sprintf("disk almost full: %d MiB free, %d MiB are kept in reserve", free>>20, low>>20),
+			Remedy:  "free some space, or keep less (max age, max bytes); it goes on by itself", Retry: 5 * time.Second,
+		}
+	}
+	return free, nil
+}
+
+// accepting refuses an append that cannot succeed now: the disk has no room for
+// it, or JetStream, which would only stay silent, does not serve.
+func (h *health) accepting() error { return h.now() }
+
+func (h *health) now() error {
+	c := h.state.Load()
+	if c.disk != nil {
+		return c.disk
+	}
+	return c.down
+}
+
+func (h *health) free() int64 { return h.state.Load().free }

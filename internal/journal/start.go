@@ -1,0 +1,215 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gatecast/gatecast"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/time/rate"
+)
+
+// openStream opens the stream and holds it against the high-water mark.
+func (j *Journal) openStream(ctx context.Context) (err error) {
+	var old reached
+	if !j.remote {
+		if j.link.mark, old, err = openMark(j.opts.Dir); err != nil {
+			return err
+		}
+	}
+	if j.stream, err = j.awaitStream(ctx, old.last == 0); err != nil {
+		return err
+	}
+	state := j.stream.CachedInfo().State
+	last := gatecast.Seq(state.LastSeq)
+	switch {
+	case old.last == 0:
+	case old.epoch != epochOf(j.stream):
+		j.holes.add(Hole{From: 1, To: old.last, What: whatOther, Epoch: old.epoch})
+	case last < old.last:
+		j.holes.add(Hole{From: last + 1, To: old.last, What: whatTail, Epoch: old.epoch})
+		if j.stream, err = changeEpoch(ctx, j.link.js, j.stream); err != nil {
+			return err
+		}
+	}
+	j.epoch = epochOf(j.stream)
+	j.holes.begin(j.epoch)
+	if old.epoch == j.epoch {
+		j.checkFront(old, state)
+	}
+	j.link.mark.see(state.FirstSeq)
+	return j.link.mark.reset(j.epoch, last)
+}
+
+// awaitStream opens the stream, and waits for a cluster that has no leader yet
+// or cannot be reached, until ctx ends.
+func (j *Journal) awaitStream(ctx context.Context, mayCreate bool) (jetstream.Stream, error) {
+	for {
+		s, err := openStream(ctx, j.link.js, j.opts, mayCreate)
+		if err == nil || !j.remote || !passing(err) {
+			return s, err
+		}
+		j.opts.Log.Warn("waiting for the cluster", "err", err)
+		select {
+		case <-time.After(250 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, &gatecast.Error{
+				Code: gatecast.Unavailable, Message: "the NATS cluster does not answer",
+				Remedy: "check its address and that it has a leader", Retry: time.Second, Cause: err,
+			}
+		}
+	}
+}
+
+// passing reports whether an error is one of a cluster that is just starting,
+// electing or out of reach.
+func passing(err error) bool {
+	for _, e := range []error{
+		context.DeadlineExceeded, nats.ErrTimeout, nats.ErrNoResponders, nats.ErrDisconnected, nats.ErrReconnectBufExceeded,
+	} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	var api *jetstream.APIError
+	return errors.As(err, &api) && api.Code == 503
+}
+
+// checkFront tells lost events at the front from those that retention has
+// removed: JetStream presents both as a later first event.
+func (j *Journal) checkFront(old reached, state jetstream.StreamState) {
+	first := gatecast.Seq(state.FirstSeq)
+	if state.Msgs == 0 {
+		first = gatecast.Seq(state.LastSeq) + 1
+	}
+	old.first = max(old.first, 1)
+	bySize := state.Bytes >= uint64(j.opts.MaxBytes)/2
+	// The newest event was stored shortly before the mark was written, so age
+	// cannot have removed everything unless the mark is that old.
+	byAge := j.opts.MaxAge > 0 && (state.Msgs > 0 || time.Since(time.Unix(old.at, 0)) > j.opts.MaxAge)
+	if first > old.first && !bySize && !byAge {
+		j.holes.add(Hole{From: old.first, To: first - 1, What: whatFront})
+	}
+}
+
+// checkTail reads the newest events before anybody else does: it fills the
+// dedup index and checks the events as the scrub does with all others.
+func (j *Journal) checkTail(ctx context.Context, x *index, state jetstream.StreamState) error {
+	first, last := gatecast.Seq(state.FirstSeq), gatecast.Seq(state.LastSeq)
+	if state.Msgs == 0 {
+		return nil
+	}
+	since := time.Now().Add(-j.opts.Dedup.Window).UTC().Format(time.RFC3339Nano)
+	msgs, err := j.fetch.request(ctx, fetchRequest{Since: since, Batch: 1, MaxBytes: 1})
+	if err != nil {
+		return fmt.Errorf("find the events of the dedup window: %w", err)
+	}
+	from := last + 1
+	if len(msgs) > 0 {
+		from = msgs[0].seq
+	}
+	from = max(min(from, last+1), first, last+1-min(last, gatecast.Seq(j.opts.Dedup.Max)))
+	check := max(first, last+1-min(last, gatecast.Seq(j.opts.Check.Tail)))
+	return j.walk(ctx, min(from, check), last, func(m stored) {
+		if m.seq >= check {
+			j.verify(m)
+		}
+		if id, at := identity(m.msg.Header); m.seq >= from && id != "" {
+			x.add(hashID(id), m.seq, at)
+		}
+	})
+}
+
+// scrub checks the whole journal once, slowly, behind everybody's back.
+func (j *Journal) scrub(ctx context.Context) {
+	info, err := j.info(ctx)
+	if err != nil {
+		j.opts.Log.Warn("the journal was not checked for damage", "err", err)
+		return
+	}
+	if info.State.Msgs == 0 {
+		return
+	}
+	limit := rate.NewLimiter(rate.Limit(j.opts.Check.Scrub), max(1000, j.opts.Check.Scrub/4))
+	err = j.walk(ctx, gatecast.Seq(info.State.FirstSeq), gatecast.Seq(info.State.LastSeq), func(m stored) {
+		if limit.Wait(ctx) == nil {
+			j.verify(m)
+		}
+	})
+	if err != nil && ctx.Err() == nil {
+		j.opts.Log.Warn("the check for damage ended early", "err", err)
+	}
+	if err == nil {
+		j.opts.Log.Info("the journal was checked for damage", "first", info.State.FirstSeq, "last", info.State.LastSeq)
+	}
+}
+
+func (j *Journal) verify(m stored) {
+	if _, err := decode(m.seq, m.msg.Header, m.msg.Data); errors.Is(err, errDamaged) {
+		j.holes.add(Hole{From: m.seq, To: m.seq, What: whatChanged})
+	}
+}
+
+// walk visits the stored messages from first to last, and records breaks.
+func (j *Journal) walk(ctx context.Context, first, last gatecast.Seq, visit func(stored)) error {
+	for next := first; next <= last; {
+		msgs, err := j.patientFetch(ctx, next)
+		if err != nil {
+			return err
+		}
+		if len(msgs) == 0 || msgs[0].seq != next {
+			after, m, err := j.explainBreak(ctx, next-1, msgs)
+			if gatecast.CodeOf(err) == gatecast.Gap {
+				after, err = j.oldest(ctx)
+			}
+			if err != nil {
+				return err
+			}
+			if m != nil {
+				visit(*m)
+			}
+			next = after + 1
+			continue
+		}
+		for _, m := range msgs {
+			if m.seq != next || m.seq > last {
+				break
+			}
+			visit(m)
+			next++
+		}
+	}
+	return nil
+}
+
+// patientFetch asks again while JetStream is away, until ctx ends.
+func (j *Journal) patientFetch(ctx context.Context, from gatecast.Seq) ([]stored, error) {
+	for {
+		rctx, cancel := context.WithTimeout(ctx, readTimeout)
+		msgs, err := j.fetch.fetch(rctx, from, 1000)
+		cancel()
+		if err == nil || ctx.Err() != nil || !errors.Is(err, nats.ErrNoResponders) {
+			return msgs, err
+		}
+		select {
+		case <-time.After(200 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// oldest returns the Seq before the oldest event held.
+func (j *Journal) oldest(ctx context.Context) (gatecast.Seq, error) {
+	info, err := j.info(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if info.State.Msgs == 0 {
+		return gatecast.Seq(info.State.LastSeq), nil
+	}
+	return gatecast.Seq(info.State.FirstSeq) - 1, nil
+}
