@@ -70,6 +70,7 @@ type Ingest struct {
 	MaxEvent     Size          `toml:"max_event" desc:"Largest single event. More is answered with 413 and the event's index." min:"1KiB" max:"4MiB"`
 	MaxBatch     int           `toml:"max_batch" desc:"Events in one request at most. More is answered with 413. A request is stored as a whole or not at all, and the journal can do that for 1000." min:"1" max:"1000"`
 	MaxDepth     int           `toml:"max_depth" desc:"How deep objects and lists of an event may nest. Deeper is answered with 422." min:"4" max:"1000"`
+	TimeZone     string        `toml:"time_zone" desc:"Zone of times that name none, such as the vendor's alarmTime: a name such as Asia/Tokyo, UTC, or Local for the machine's own." check:"zone"`
 	ReadTimeout  time.Duration `toml:"read_timeout" desc:"How long a sender may take to send its body." min:"1s" max:"1h"`
 	StoreTimeout time.Duration `toml:"store_timeout" desc:"How long the journal may take to store a request. Then the sender gets 503: whether its events are stored is unknown, and sending them again with the same IDs is harmless." min:"1s" max:"10m"`
 	MaxInflight  Size          `toml:"max_inflight" desc:"Memory for the bodies of all requests at work. Beyond it senders get 503 and a Retry-After." min:"1MiB"`
@@ -113,7 +114,7 @@ func Default() Config {
 			Replicas: 1, Sync: "always", MaxAge: 90 * 24 * time.Hour, DedupWindow: time.Hour, DedupMax: 250_000, LowDisk: 256 * MiB,
 		},
 		Ingest: Ingest{
-			MaxBody: 8 * MiB, MaxEvent: 256 * KiB, MaxBatch: 1000, MaxDepth: 32, ReadTimeout: 30 * time.Second, StoreTimeout: 10 * time.Second, MaxInflight: 64 * MiB,
+			MaxBody: 8 * MiB, MaxEvent: 256 * KiB, MaxBatch: 1000, MaxDepth: 32, TimeZone: "Local", ReadTimeout: 30 * time.Second, StoreTimeout: 10 * time.Second, MaxInflight: 64 * MiB,
 		},
 		WebSocket: WebSocket{
 			Heartbeat: 30 * time.Second, HeartbeatJitter: 0.1, DeadAfter: 90 * time.Second, StallTimeout: time.Minute,

@@ -66,6 +66,8 @@ func (s setting) setText(p *string, text string) error {
 		ok = strings.TrimSpace(text) != ""
 	case "address":
 		ok = isAddress(text)
+	case "zone":
+		ok = isZone(text)
 	case "natsurl":
 		ok = text == "" || allOf(splitList(text), isNATS)
 	}
@@ -122,6 +124,8 @@ func (s setting) expected() string {
 		return "a text that is not empty"
 	case "address":
 		return "an address host:port such as :9000 or 127.0.0.1:9000"
+	case "zone":
+		return "Local, UTC or a name of the time zone database such as Asia/Tokyo"
 	case "natsurl":
 		return "addresses such as nats://host:4222, separated by commas, or nothing"
 	case "origin":
@@ -229,4 +233,11 @@ func redactURLs(text string) string {
 		parts[i] = scheme + "***" + part[at:]
 	}
 	return strings.Join(parts, ",")
+}
+
+// isZone reports whether text names a time zone. The empty name, which Go
+// takes for UTC, is most likely a mistake.
+func isZone(text string) bool {
+	_, err := time.LoadLocation(text)
+	return text != "" && err == nil
 }

@@ -51,6 +51,7 @@ type State struct {
 	Extent      gatecast.Extent // of the journal
 	Ready       bool            // whether it takes events and serves apps
 	Reasons     []string        // why it is not ready; empty if it is
+	Warnings    []string        // what is wrong besides, such as events lost to a damaged disk
 	Connections int             // of apps, on this node
 	Uptime      time.Duration   // of this process
 }

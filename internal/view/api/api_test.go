@@ -240,7 +240,7 @@ func TestStatusIsShownToReaders(t *testing.T) {
 		Ready: false, Reasons: []string{"the disk is full"}, Connections: 4, Uptime: 90 * time.Second,
 	}
 	w.want(w.as(auth.Read, "GET", "/api/v1/status", ""), 200, `{"version":"1.2.3","epoch":"e","first":3,"last":9,"events":7,`+
-		`"bytes":700,"ready":false,"reasons":["the disk is full"],"connections":4,"uptime_seconds":90}`)
+		`"bytes":700,"ready":false,"reasons":["the disk is full"],"warnings":[],"connections":4,"uptime_seconds":90}`)
 	w.status.state = api.State{Ready: true}
 	if a := w.as(auth.Read, "GET", "/api/v1/status", ""); !strings.Contains(a.body, `"reasons":[]`) {
 		t.Errorf("no reasons: %s", a.body)

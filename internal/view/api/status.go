@@ -16,6 +16,7 @@ type statusOutput struct {
 		Bytes       uint64       `json:"bytes" doc:"Space they take"`
 		Ready       bool         `json:"ready"`
 		Reasons     []string     `json:"reasons" nullable:"false" doc:"Why it is not ready"`
+		Warnings    []string     `json:"warnings" nullable:"false" doc:"What somebody should look at"`
 		Connections int          `json:"connections" doc:"Of apps, on this node"`
 		Uptime      int64        `json:"uptime_seconds"`
 	}
@@ -32,6 +33,7 @@ func (s *server) status(ctx context.Context, _ *struct{}) (*statusOutput, error)
 	b.Epoch, b.First, b.Last = st.Extent.Epoch, st.Extent.First, st.Extent.Last
 	b.Events, b.Bytes = st.Extent.Events, st.Extent.Bytes
 	b.Reasons = append([]string{}, st.Reasons...)
+	b.Warnings = append([]string{}, st.Warnings...)
 	b.Uptime = int64(st.Uptime.Seconds())
 	return out, nil
 }
