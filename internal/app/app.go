@@ -1,0 +1,185 @@
+// Package app puts the parts together: it builds them bottom-up, runs them and
+// closes them top-down.
+//
+// It is the only package that knows everybody, and it decides nothing itself:
+// what a part does is the part's own affair. Start at [Run].
+package app
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/gatecast/gatecast/internal/config"
+	"github.com/gatecast/gatecast/internal/source/sim"
+)
+
+// Options is what a server is given besides its settings.
+type Options struct {
+	Version string       // shown by the API and in the log
+	Log     *slog.Logger // default: discard
+	// Ready is called once the server answers. It must not block.
+	Ready func(Info)
+	// Simulate, if set, feeds the server with synthetic traffic.
+	Simulate *sim.Options
+}
+
+// Info tells where a running server is found.
+type Info struct {
+	URL        string // "http://127.0.0.1:9000"
+	DataDir    string // absolute
+	AdminToken string // as it stands in DataDir/admin.token
+}
+
+// Run serves until ctx ends and then stops gently: no new work, everything
+// accepted pushed, each socket closed, within the shutdown timeout. It returns
+// nil after a stop that was asked for.
+func Run(ctx context.Context, cfg config.Config, o Options) error {
+	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
+	listener, err := listen(cfg)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	p, err := build(ctx, cfg, o)
+	if err != nil {
+		return err
+	}
+	defer p.close(cfg.Server.ShutdownTimeout)
+	info := Info{URL: publicURL(cfg, listener.Addr()), DataDir: p.dataDir, AdminToken: p.adminToken}
+	return p.run(ctx, listener, func() {
+		o.Log.Info("gatecast is ready", "url", info.URL, "data", info.DataDir, "version", o.Version)
+		if o.Ready != nil {
+			o.Ready(info)
+		}
+	})
+}
+
+// listen opens the port first of all: that it is taken is the commonest
+// reason why a server cannot start, and nothing needs to be undone yet.
+func listen(cfg config.Config) (net.Listener, error) {
+	plain, err := net.Listen("tcp", cfg.Server.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s (server.listen): %w", cfg.Server.Listen, err)
+	}
+	if cfg.TLS.Cert == "" {
+		return plain, nil
+	}
+	secure, err := withTLS(plain, cfg.TLS)
+	if err != nil {
+		plain.Close()
+		return nil, err
+	}
+	return secure, nil
+}
+
+// publicURL returns an address that a client on this machine can use.
+func publicURL(cfg config.Config, addr net.Addr) string {
+	scheme := "http"
+	if cfg.TLS.Cert != "" {
+		scheme = "https"
+	}
+	host, port, err := net.SplitHostPort(addr.String())
+	if err != nil {
+		return scheme + "://" + addr.String()
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return scheme + "://" + net.JoinHostPort(host, port)
+}
+
+// run starts every part and stops them in turn once ctx ends or one fails.
+func (p *parts) run(ctx context.Context, listener net.Listener, ready func()) error {
+	// Each floor has a context of its own, so that a stop goes from the top
+	// down: senders first, then sockets, then what feeds them.
+	feed, stopFeed := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopFeed()
+	sources, stopSources := context.WithCancel(ctx)
+	defer stopSources()
+
+	var work sync.WaitGroup
+	defer work.Wait()
+	defer stopFeed()
+	failed := make(chan error, 4)
+	start := func(ctx context.Context, what string, run func(context.Context) error) {
+		work.Go(func() {
+			if err := run(ctx); err != nil && ctx.Err() == nil {
+				failed <- fmt.Errorf("%s: %w", what, err)
+			}
+		})
+	}
+	start(feed, "hub", p.hub.Run)
+	start(feed, "websocket push", p.push.Run)
+	server := p.server()
+	start(feed, "http server", func(context.Context) error {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	if p.simulator != nil {
+		start(sources, "simulator", p.simulate)
+	}
+	p.health.ready()
+	ready()
+
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	stopSources()
+	p.stop(server)
+	return err
+}
+
+// stop ends the server gently: readiness goes first, then new work is refused,
+// then requests under way finish, then the sockets are pushed level and
+// closed.
+func (p *parts) stop(server *http.Server) {
+	began := time.Now()
+	limit, cancel := context.WithTimeout(context.Background(), p.cfg.Server.ShutdownTimeout)
+	defer cancel()
+	p.health.stopping()
+	p.log.Info("stopping", "connections", p.push.Connections(), "limit", p.cfg.Server.ShutdownTimeout.String())
+	p.finishRequests(limit, server)
+	p.settle(limit)
+	p.push.Drain(limit, p.cfg.Server.DrainSpread)
+	p.log.Info("stopped", "took", time.Since(began).Round(time.Millisecond).String())
+}
+
+// finishRequests lets requests under way finish in the first half of the time:
+// the other half belongs to the sockets.
+func (p *parts) finishRequests(ctx context.Context, server *http.Server) {
+	ctx, cancel := context.WithTimeout(ctx, p.cfg.Server.ShutdownTimeout/2)
+	defer cancel()
+	if err := server.Shutdown(ctx); err != nil {
+		p.log.Warn("requests were still under way when their time was over", "err", err)
+		server.Close()
+	}
+}
+
+// settle waits until the hub has seen the journal's last event.
+func (p *parts) settle(ctx context.Context) {
+	extent, err := p.journal.Extent(ctx)
+	if err != nil {
+		p.log.Warn("could not find the journal's last event", "err", err)
+		return
+	}
+	moved, stop := p.hub.Listen()
+	defer stop()
+	for p.hub.Head() < extent.Last {
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return
+		}
+	}
+}

@@ -1,0 +1,225 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/gatecast/gatecast/internal/config"
+	"github.com/gatecast/gatecast/internal/hub"
+	"github.com/gatecast/gatecast/internal/journal"
+	"github.com/gatecast/gatecast/internal/registry"
+	"github.com/gatecast/gatecast/internal/source/push"
+	"github.com/gatecast/gatecast/internal/source/sim"
+	"github.com/gatecast/gatecast/internal/transport/ws"
+	"github.com/gatecast/gatecast/internal/wsconn"
+	"github.com/gatecast/gatecast/senselink"
+)
+
+// parts is the server, taken apart: lower floors first.
+type parts struct {
+	cfg        config.Config
+	log        *slog.Logger
+	version    string
+	dataDir    string
+	adminToken string
+
+	journal   *journal.Journal
+	registry  *registry.Registry
+	hub       *hub.Hub
+	ingest    *push.Handler
+	simulator *sim.Sim
+	push      *ws.Server
+	health    *health
+	began     time.Time
+}
+
+// build makes the parts bottom-up. On an error it closes what it has made.
+func build(ctx context.Context, cfg config.Config, o Options) (_ *parts, err error) {
+	p := &parts{cfg: cfg, log: o.Log, version: o.Version, began: time.Now(), health: &health{}}
+	defer func() {
+		if err != nil {
+			p.close(cfg.Server.ShutdownTimeout)
+		}
+	}()
+	if p.dataDir, err = makeDataDir(cfg.Server.Data); err != nil {
+		return nil, err
+	}
+	if p.journal, err = journal.Open(ctx, journalOptions(cfg, p.dataDir, o.Log)); err != nil {
+		return nil, fmt.Errorf("open the journal: %w", err)
+	}
+	p.registry, err = registry.Open(ctx, p.journal.JetStream(), registry.Options{
+		KeyFile:  keyFile(cfg, p.dataDir),
+		Replicas: cfg.Journal.Replicas,
+		Log:      o.Log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open the registry: %w", err)
+	}
+	if p.adminToken, err = p.ensureAdminToken(ctx); err != nil {
+		return nil, fmt.Errorf("make the admin token: %w", err)
+	}
+	if p.hub, err = hub.New(ctx, p.journal, hub.Options{Ring: cfg.Hub.Ring, Log: o.Log}); err != nil {
+		return nil, err
+	}
+	zone, err := time.LoadLocation(cfg.Ingest.TimeZone)
+	if err != nil {
+		return nil, fmt.Errorf("find the zone of times without one (ingest.time_zone): %w", err)
+	}
+	p.ingest = push.New(p.journal, ingestOptions(cfg, zone, o.Log))
+	p.push = ws.New(p.registry, p.hub, p.hub, pushOptions(cfg, o.Log))
+	if o.Simulate != nil {
+		p.simulator = sim.New(*o.Simulate)
+	}
+	p.health.checks = []check{
+		{"journal", p.journal.Ready},
+		{"registry", p.registry.Healthy},
+		{"hub", p.hub.Healthy},
+	}
+	// Events that are lost do not come back by taking the server out of
+	// service: a hole is a warning.
+	p.health.warnings = []check{{"journal", p.holes}}
+	return p, nil
+}
+
+// holes returns what the journal has lost, unless it has a reason of its own
+// not to be ready.
+func (p *parts) holes() error {
+	if p.journal.Ready() != nil {
+		return nil
+	}
+	return p.journal.Healthy()
+}
+
+// ensureAdminToken returns the token in the data directory, made at the first
+// start: the way in for the first administrator and for the CLI.
+func (p *parts) ensureAdminToken(ctx context.Context) (string, error) {
+	file := filepath.Join(p.dataDir, "admin.token")
+	if _, err := p.registry.EnsureAdminToken(ctx, file); err != nil {
+		return "", err
+	}
+	text, err := os.ReadFile(file)
+	return strings.TrimSpace(string(text)), err
+}
+
+// close ends what build made, top-down. What is still at work has the limit
+// to finish.
+func (p *parts) close(limit time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	if p.registry != nil {
+		p.registry.Close()
+	}
+	if p.journal != nil {
+		if err := p.journal.Close(ctx); err != nil {
+			p.log.Error("closing the journal failed", "err", err)
+		}
+	}
+}
+
+// makeDataDir makes the data directory and returns its absolute path, which
+// the journal needs: a process may change its working directory.
+func makeDataDir(dir string) (string, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return "", fmt.Errorf("find the data directory (server.data): %w", err)
+	}
+	if err := os.MkdirAll(abs, 0o700); err != nil {
+		return "", fmt.Errorf("make the data directory (server.data): %w", err)
+	}
+	return abs, nil
+}
+
+func keyFile(cfg config.Config, dataDir string) string {
+	if cfg.Registry.KeyFile != "" {
+		return cfg.Registry.KeyFile
+	}
+	return filepath.Join(dataDir, "secret.key")
+}
+
+// boundless is what "0" means for the journal's size: more than any disk
+// holds. JetStream wants a number, so that it can tell what it promises.
+const boundless = 1 << 50
+
+func journalOptions(cfg config.Config, dataDir string, log *slog.Logger) journal.Options {
+	o := journal.Options{
+		URL:      cfg.Journal.URL,
+		Replicas: cfg.Journal.Replicas,
+		MaxAge:   orForEver(cfg.Journal.MaxAge),
+		MaxBytes: cmp.Or(int64(cfg.Journal.MaxBytes), boundless),
+		Dedup:    journal.Dedup{Window: cfg.Journal.DedupWindow, Max: cfg.Journal.DedupMax},
+		Commit:   journal.Commit{Event: int(cfg.Ingest.MaxEvent)},
+		Check:    journal.Check{LowDisk: int64(cfg.Journal.LowDisk)},
+		Log:      log,
+	}
+	if o.URL == "" {
+		o.Dir = filepath.Join(dataDir, "journal")
+	}
+	if cfg.Journal.Sync == "interval" {
+		o.Sync = journal.SyncInterval
+	}
+	return o
+}
+
+// orForEver turns the setting's "0s keeps them" into the journal's words.
+func orForEver(d time.Duration) time.Duration {
+	if d == 0 {
+		return -1
+	}
+	return d
+}
+
+func ingestOptions(cfg config.Config, zone *time.Location, log *slog.Logger) push.Options {
+	return push.Options{
+		Decode: senselink.Options{
+			MaxBody:  int64(cfg.Ingest.MaxBody),
+			MaxEvent: int(cfg.Ingest.MaxEvent),
+			MaxBatch: cfg.Ingest.MaxBatch,
+			MaxDepth: cfg.Ingest.MaxDepth,
+			Zone:     zone,
+		},
+		ReadTimeout:  cfg.Ingest.ReadTimeout,
+		StoreTimeout: cfg.Ingest.StoreTimeout,
+		MaxInflight:  int64(cfg.Ingest.MaxInflight),
+		Log:          log,
+	}
+}
+
+func pushOptions(cfg config.Config, log *slog.Logger) ws.Options {
+	c := cfg.WebSocket
+	return ws.Options{
+		Heartbeat:     c.Heartbeat,
+		Jitter:        c.HeartbeatJitter,
+		DeadAfter:     c.DeadAfter,
+		MaxConns:      c.MaxConnections,
+		MaxPerApp:     c.MaxConnectionsPerApp,
+		HandshakeRate: float64(c.HandshakesPerSecond),
+		Origins:       c.AllowedOrigins,
+		Conn: wsconn.Options{
+			MaxMessage:   int64(c.MaxMessage),
+			Deflate:      c.Deflate,
+			CloseTimeout: c.CloseTimeout,
+			WriteStall:   c.StallTimeout,
+			Log:          log,
+		},
+		Log: log,
+	}
+}
+
+// collectors returns what /metrics shows.
+func (p *parts) collectors() *prometheus.Registry {
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	for _, part := range []interface{ Metrics() []prometheus.Collector }{p.journal, p.registry, p.hub, p.ingest, p.push} {
+		reg.MustRegister(part.Metrics()...)
+	}
+	return reg
+}
