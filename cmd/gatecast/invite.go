@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -25,12 +26,21 @@ Send an event of your own:
   %[3]s
 
 Watch in another terminal:
-  gatecast listen --server %[1]s --app %[4]s --token %[6]s
+  %[7]s listen --server %[1]s --app %[4]s --token %[6]s
 
 Ctrl-C ends it. What happens now:
 
-`, info.URL, address, curlLine(info.URL, info.AdminToken), cred.Key, info.DataDir, info.AdminToken)
+`, info.URL, address, curlLine(info.URL, info.AdminToken), cred.Key, info.DataDir, info.AdminToken, program(os.Args[0]))
 	return err
+}
+
+// program is how whoever started this program would start it again. What "go
+// run" built lies in a directory that nobody should have to type.
+func program(arg0 string) string {
+	if strings.Contains(arg0, "go-build") {
+		return "go run ./cmd/gatecast"
+	}
+	return arg0
 }
 
 // curlLine is a command for any POSIX shell that sends one event.

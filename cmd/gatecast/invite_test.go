@@ -38,3 +38,16 @@ func TestTheDemosCurlLineSendsAnEventThatIsAccepted(t *testing.T) {
 		t.Errorf("the event happened %v ago", age)
 	}
 }
+
+func TestTheDemoNamesTheProgramAsItWasStarted(t *testing.T) {
+	for arg0, want := range map[string]string{
+		"gatecast":                           "gatecast",
+		"./gatecast":                         "./gatecast",
+		"/tmp/go-build123/b001/exe/gatecast": "go run ./cmd/gatecast",
+		"/root/.cache/go-build/ab/abc-d/gatecast": "go run ./cmd/gatecast",
+	} {
+		if got := program(arg0); got != want {
+			t.Errorf("started as %s: %s, want %s", arg0, got, want)
+		}
+	}
+}
