@@ -166,8 +166,12 @@ func (p *parts) finishRequests(ctx context.Context, server *http.Server) {
 	}
 }
 
-// settle waits until the hub has seen the journal's last event.
+// settle waits until the hub has seen the journal's last event, for a quarter
+// of the time at most: a journal that cannot be read must not take the time
+// away that the sockets need to close.
 func (p *parts) settle(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, p.cfg.Server.ShutdownTimeout/4)
+	defer cancel()
 	extent, err := p.journal.Extent(ctx)
 	if err != nil {
 		p.log.Warn("could not find the journal's last event", "err", err)
@@ -179,6 +183,7 @@ func (p *parts) settle(ctx context.Context) {
 		select {
 		case <-moved:
 		case <-ctx.Done():
+			p.log.Warn("the newest events could not be read, clients close without them", "from", p.hub.Head(), "to", extent.Last)
 			return
 		}
 	}

@@ -59,13 +59,19 @@ func (p *parts) metricsPage(guard auth.Guard) http.Handler {
 	return guard.Require(auth.Read, page)
 }
 
+// answerTime is how long a caller may take to receive its answer.
+const answerTime = 30 * time.Second
+
 // server returns the HTTP server with its limits on slow and large requests.
-// Reading a body has a deadline of its own in source/push, and a WebSocket has
-// none, so there is no limit on a whole request here.
+// source/push sets a deadline of its own for the body it reads; the one here is
+// for bodies that nobody wants, as after a refusal: net/http reads them to the
+// end. A WebSocket has neither, being no longer a request.
 func (p *parts) server() *http.Server {
 	return &http.Server{
 		Handler:           p.routes(),
 		ReadHeaderTimeout: p.cfg.Server.ReadHeaderTimeout,
+		ReadTimeout:       p.cfg.Server.ReadHeaderTimeout + p.cfg.Ingest.ReadTimeout,
+		WriteTimeout:      p.cfg.Ingest.ReadTimeout + p.cfg.Ingest.StoreTimeout + answerTime,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    int(p.cfg.Server.MaxHeader),
 		ErrorLog:          slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),

@@ -35,6 +35,10 @@ type Options struct {
 	// Ring is how many of the newest events stay in memory; default 8192.
 	// A reader further behind than that reads the journal: late, never lost.
 	Ring int
+	// RingBytes is how much data the events in the ring may have together;
+	// default 128 MiB. When it is reached the ring holds fewer events than Ring,
+	// but always the newest.
+	RingBytes int
 	// Retry is the pause before the journal is asked again after it failed;
 	// default 250 ms.
 	Retry time.Duration
@@ -43,6 +47,7 @@ type Options struct {
 
 func (o Options) withDefaults() Options {
 	o.Ring = cmp.Or(o.Ring, 8192)
+	o.RingBytes = cmp.Or(o.RingBytes, 128<<20)
 	o.Retry = cmp.Or(o.Retry, 250*time.Millisecond)
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	return o
@@ -65,7 +70,9 @@ func New(ctx context.Context, j Journal, o Options) (*Hub, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the journal's newest event: %w", err)
 	}
-	return &Hub{journal: j, opts: o, ring: newRing(o.Ring, extent.Last)}, nil
+	h := &Hub{journal: j, opts: o, ring: newRing(o.Ring, extent.Last)}
+	h.ring.maxBytes = o.RingBytes
+	return h, nil
 }
 
 // Run follows the journal until ctx ends. A journal that fails is asked again
@@ -92,14 +99,19 @@ func (h *Hub) Run(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// follow moves the ring along until the journal's stream ends.
+// follow moves the ring along until the journal's stream ends. After a failure
+// it asks whether the journal can be read before it waits for the next event:
+// nobody sends one to a server that does not call itself healthy.
 func (h *Hub) follow(ctx context.Context) error {
+	if h.broken.Load() != nil {
+		if _, err := h.journal.Read(ctx, h.ring.head(), 1); err != nil {
+			return err
+		}
+		h.broken.Store(nil)
+	}
 	for ev, err := range h.journal.Follow(ctx, h.ring.head()) {
 		if err != nil {
 			return err
-		}
-		if h.broken.Load() != nil {
-			h.broken.Store(nil)
 		}
 		h.ring.push(&ev)
 		h.bell.ring()

@@ -275,3 +275,47 @@ func TestWindowAllocatesNothing(t *testing.T) {
 		t.Errorf("window allocates %v times", n)
 	}
 }
+
+func TestHubIsHealthyAgainBeforeTheNextEventComes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := newFakeJournal(3)
+		h := start(t, j, Options{Retry: time.Second})
+		synctest.Wait()
+		j.breakWith(errors.New("no answer"))
+		<-time.After(3 * time.Second) // simulated: some retries
+		synctest.Wait()
+		if h.Healthy() == nil {
+			t.Error("a hub that cannot follow the journal calls itself healthy")
+		}
+		j.breakWith(nil)
+		<-time.After(2 * time.Second) // simulated: past the retry
+		synctest.Wait()
+		if err := h.Healthy(); err != nil {
+			t.Errorf("unhealthy until an event comes, which nobody sends to a server that is not ready: %v", err)
+		}
+	})
+}
+
+func TestRingHoldsNoMoreBytesThanItMayButAlwaysTheNewest(t *testing.T) {
+	r := newRing(100, 0)
+	r.maxBytes = 1000
+	for i := range gatecast.Seq(20) {
+		r.push(&gatecast.Event{Seq: i + 1, Data: make([]byte, 300)})
+	}
+	if _, ok := r.window(16, nil); ok {
+		t.Error("four events of 300 bytes are held, 1000 bytes are allowed")
+	}
+	if got, ok := r.window(17, make([]*gatecast.Event, 0, 9)); !ok || len(got) != 3 {
+		t.Errorf("%d events (complete: %v), want the newest 3", len(got), ok)
+	}
+	r.push(&gatecast.Event{Seq: 21, Data: make([]byte, 5000)})
+	if got, ok := r.window(20, make([]*gatecast.Event, 0, 9)); !ok || len(got) != 1 {
+		t.Errorf("%d events (complete: %v), want the one that is larger than the limit", len(got), ok)
+	}
+	r.reset(30)
+	r.push(&gatecast.Event{Seq: 31, Data: make([]byte, 600)})
+	r.push(&gatecast.Event{Seq: 32, Data: make([]byte, 300)})
+	if got, ok := r.window(30, make([]*gatecast.Event, 0, 9)); !ok || len(got) != 2 {
+		t.Errorf("after a reset: %d events (complete: %v), want 2", len(got), ok)
+	}
+}

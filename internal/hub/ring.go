@@ -18,6 +18,9 @@ type ring struct {
 	n     int               // how many there are
 	floor gatecast.Seq      // every event after floor, up to the newest, is here
 	last  gatecast.Seq      // the newest
+	bytes int               // data of those that are here
+
+	maxBytes int // the oldest go beyond it; never changes; 0 means no limit
 }
 
 func newRing(size int, last gatecast.Seq) *ring {
@@ -29,9 +32,13 @@ func newRing(size int, last gatecast.Seq) *ring {
 func (r *ring) push(ev *gatecast.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.n == len(r.buf) {
-		r.floor = r.buf[r.start].Seq
+	r.bytes += len(ev.Data)
+	for r.n == len(r.buf) || r.n > 0 && r.maxBytes > 0 && r.bytes > r.maxBytes {
+		oldest := r.buf[r.start]
+		r.buf[r.start] = nil
+		r.floor = oldest.Seq
 		r.start = (r.start + 1) % len(r.buf)
+		r.bytes -= len(oldest.Data)
 		r.n--
 	}
 	r.buf[(r.start+r.n)%len(r.buf)] = ev
@@ -44,7 +51,7 @@ func (r *ring) reset(last gatecast.Seq) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	clear(r.buf)
-	r.start, r.n = 0, 0
+	r.start, r.n, r.bytes = 0, 0, 0
 	r.floor, r.last = last, last
 }
 

@@ -16,11 +16,13 @@ import (
 // 20002 and closed, as the vendor does it; only overload is answered with an
 // HTTP status, before any work is done.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	switch {
-	case s.closing.Load():
+	if !s.door.enter() {
 		s.metrics.refused("closing")
 		refuseUpgrade(w, http.StatusServiceUnavailable, "the server is stopping")
 		return
+	}
+	defer s.door.leave()
+	switch {
 	case !s.originAllowed(r):
 		s.metrics.refused("origin")
 		refuseUpgrade(w, http.StatusForbidden, "this Origin is not in websocket.allowed_origins")
@@ -31,29 +33,38 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	app, err := s.verify(r)
-	var key string
 	if err == nil {
-		key = app.Key
-		err = s.roster.admit(key, s.limit(app))
+		err = s.roster.admit(app.Key, s.limit(app))
 	}
-	if errors.Is(err, errFull) {
+	switch {
+	case err == nil:
+		s.accept(w, r, app)
+	case errors.Is(err, errFull):
 		s.metrics.refused("full")
 		refuseUpgrade(w, http.StatusServiceUnavailable, "too many connections (websocket.max_connections)")
-		return
+	case s.turned.admit("", s.opts.MaxRefused) != nil:
+		s.metrics.refused("crowd")
+		refuseUpgrade(w, http.StatusServiceUnavailable, "too many clients are being refused at the moment")
+	default:
+		s.deny(w, r, err)
 	}
-	sock, upgradeErr := wsconn.Upgrade(w, r, s.opts.Conn)
-	if upgradeErr != nil { // the answer is sent already
-		s.metrics.refused("handshake")
-		if err == nil {
-			s.roster.release(key)
+}
+
+// upgrade answers the handshake of a client that has a place on a roster. The
+// place is given back if that fails, even by a panic, which net/http survives.
+func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, place *roster, key string) *wsconn.Conn {
+	var sock *wsconn.Conn
+	defer func() {
+		if sock == nil {
+			place.release(key)
 		}
-		return
+	}()
+	sock, err := wsconn.Upgrade(w, r, s.opts.Conn)
+	if err != nil { // the answer is sent already
+		s.metrics.refused("handshake")
+		return nil
 	}
-	if err != nil {
-		s.deny(sock, r, err)
-		return
-	}
-	s.welcome(sock, app)
+	return sock
 }
 
 // verify returns the app that signed the request's path.
@@ -86,13 +97,22 @@ func (s *Server) originAllowed(r *http.Request) bool {
 }
 
 // deny sends 20002 with the reason and closes.
-func (s *Server) deny(sock *wsconn.Conn, r *http.Request, err error) {
+func (s *Server) deny(w http.ResponseWriter, r *http.Request, err error) {
+	sock := s.upgrade(w, r, s.turned, "")
+	if sock == nil {
+		return
+	}
+	c := &conn{sock: sock}
+	s.enrol(s.turned, c)
 	desc, reason := describe(err)
 	s.metrics.refused(reason)
 	s.opts.Log.Info("refused a client", "path", senselink.RedactPath(r.URL.Path), "from", r.RemoteAddr, "desc", desc)
 	_, _ = sock.Push([]*wsconn.Frame{wsconn.NewText(senselink.Denied(desc))}) // it is closed next, whatever comes of it
 	sock.Close(wsconn.StatusPolicy, "permission denied")
-	s.reading.Go(func() { _ = sock.Serve(ignorer{}) })
+	s.door.with(func() {
+		defer s.turned.remove(c)
+		_ = sock.Serve(ignorer{})
+	})
 }
 
 // describe returns what a refused client is told, and the word that metrics
@@ -105,40 +125,58 @@ func describe(err error) (desc, reason string) {
 	return err.Error(), gatecast.CodeOf(err).String()
 }
 
-// welcome sends 20000 and hands the connection to a shard. The position is
+// accept sends 20000 and hands the connection to a shard. The position is
 // taken before, so that whatever is accepted after the client has read 20000
-// reaches it.
-func (s *Server) welcome(sock *wsconn.Conn, app *gatecast.App) {
-	c := &conn{
-		sock:  sock,
-		app:   app.Key,
-		shard: s.shards[int(s.next.Add(1))%len(s.shards)],
-		view:  viewOf(app.Filter()),
-		pos:   s.ring.Head(),
-		index: -1,
-		beat:  -1,
+// reaches it. 20000 is sent before anything is read, so that no answer to what
+// the client says can come first or be in its way.
+func (s *Server) accept(w http.ResponseWriter, r *http.Request, app *gatecast.App) {
+	sock := s.upgrade(w, r, s.roster, app.Key)
+	if sock == nil {
+		return
 	}
-	s.roster.add(c)
-	s.recheck(c)
+	now := s.opts.Now()
+	c := &conn{
+		sock:    sock,
+		app:     app.Key,
+		shard:   s.shards[int(s.next.Add(1)%uint32(len(s.shards)))],
+		wanted:  viewOf(app.Filter()),
+		pos:     s.ring.Head(),
+		session: senselink.NewSession(now, s.opts.session()),
+		index:   -1,
+		beat:    -1,
+	}
+	if action, _ := c.session.Next(now); action == senselink.SendConnected {
+		_, _ = sock.Push(s.connected) // nothing is before it; fails only where the socket is gone, and Serve tells
+	}
 	s.metrics.opened.Inc()
-	c.shard.post(note{c, joined})
-	s.reading.Go(func() {
+	c.shard.post(note{conn: c, what: joined})
+	s.enrol(s.roster, c)
+	s.recheck(c)
+	s.door.with(func() {
 		err := sock.Serve(c)
 		s.metrics.closed(err)
 		s.roster.remove(c)
-		c.shard.post(note{c, left})
+		c.shard.post(note{conn: c, what: left})
 	})
 }
 
-// recheck closes a connection that lost its right between the handshake and
-// its place on the roster, where whoever took the right away would have found it.
+// enrol lists a connection, unless the server ended just before it could be
+// found on the list and aborted with the others.
+func (s *Server) enrol(list *roster, c *conn) {
+	list.add(c)
+	if s.door.ended() {
+		c.sock.Abort()
+	}
+}
+
+// recheck heeds what happened between the handshake and the connection's place
+// on the roster, where whoever changed its app or stopped the server did not
+// find it.
 func (s *Server) recheck(c *conn) {
-	if s.closing.Load() {
-		c.sock.Close(wsconn.StatusRestart, "service restart")
+	if s.door.closed() {
+		c.sock.Close(wsconn.StatusRestart, restartReason) // the shard may have ended
 	}
-	if app, ok := s.apps.App(c.app); !ok || !app.Enabled {
-		c.sock.Close(wsconn.StatusPolicy, "app disabled")
-	}
+	s.heed(c.app, c)
 }
 
 // ignorer reads a refused client to its end.

@@ -3,10 +3,12 @@ package ws
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"iter"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"strconv"
 	"strings"
@@ -88,10 +90,41 @@ type site struct {
 	apps    *fakeApps
 	server  *Server
 	url     string // "http://127.0.0.1:…"
+	front   front
 	stop    func()
 }
 
 func newSite(t *testing.T, ring int, o Options, apps ...gatecast.App) *site {
+	t.Helper()
+	return openSite(t, front{}, ring, o, apps...)
+}
+
+// front is how a site meets the network.
+type front struct {
+	tls    bool
+	narrow bool // small socket buffers: a client that does not read is noticed soon
+}
+
+func (f front) open(h http.Handler) *httptest.Server {
+	server := httptest.NewUnstartedServer(h)
+	if f.narrow {
+		server.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+			if t, ok := c.(*tls.Conn); ok {
+				c = t.NetConn()
+			}
+			_ = c.(*net.TCPConn).SetWriteBuffer(32 << 10)
+			return ctx
+		}
+	}
+	if f.tls {
+		server.StartTLS()
+	} else {
+		server.Start()
+	}
+	return server
+}
+
+func openSite(t *testing.T, f front, ring int, o Options, apps ...gatecast.App) *site {
 	t.Helper()
 	if len(apps) == 0 {
 		apps = []gatecast.App{anApp()}
@@ -102,8 +135,8 @@ func newSite(t *testing.T, ring int, o Options, apps ...gatecast.App) *site {
 		t.Fatal(err)
 	}
 	s.server = New(s.apps, s.hub, s.hub, o)
-	front := httptest.NewServer(s.server)
-	s.url = front.URL
+	front := f.open(s.server)
+	s.url, s.front = front.URL, f
 	ctx, cancel := context.WithCancel(context.Background())
 	var work sync.WaitGroup
 	work.Go(func() { _ = s.hub.Run(ctx) })
@@ -141,6 +174,15 @@ func makeEvent(i, padding int, kind gatecast.Kind) gatecast.Event {
 	}
 }
 
+// awaitHead returns when the hub has all events up to seq.
+func (s *site) awaitHead(seq gatecast.Seq) {
+	moved, stop := s.hub.Listen()
+	defer stop()
+	for s.hub.Head() < seq {
+		<-moved
+	}
+}
+
 // path signs a request the way clients do.
 func path(key, secret string, at time.Time) string {
 	ts := strconv.FormatInt(at.UnixMilli(), 10)
@@ -156,7 +198,17 @@ type peer struct {
 
 func (s *site) dial(path string) *peer {
 	s.t.Helper()
-	conn, buffered, _, err := gows.Dial(s.t.Context(), "ws"+strings.TrimPrefix(s.url, "http")+path)
+	d := gows.Dialer{TLSConfig: &tls.Config{InsecureSkipVerify: true}} // the certificate is made by the test
+	if s.front.narrow {
+		d.NetDial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+			if err == nil {
+				_ = conn.(*net.TCPConn).SetReadBuffer(32 << 10)
+			}
+			return conn, err
+		}
+	}
+	conn, buffered, _, err := d.Dial(s.t.Context(), "ws"+strings.TrimPrefix(s.url, "http")+path)
 	if err != nil {
 		s.t.Fatal(err)
 	}

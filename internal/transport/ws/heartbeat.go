@@ -4,7 +4,6 @@ import (
 	"container/heap"
 	"time"
 
-	"github.com/gatecast/gatecast/internal/wsconn"
 	"github.com/gatecast/gatecast/senselink"
 )
 
@@ -16,14 +15,10 @@ func (o Options) session() senselink.SessionOptions {
 	return senselink.SessionOptions{HeartBeat: o.Heartbeat, Jitter: o.Jitter, DeadAfter: o.DeadAfter}
 }
 
-// welcome starts a connection: 20000 first, then what has come since.
+// welcome takes a connection that has been told 20000 and sends it what has
+// come since.
 func (s *shard) welcome(c *conn) {
-	if c.state != fresh {
-		return
-	}
-	now := s.opts.Now()
-	c.session = senselink.NewSession(now, s.opts.session())
-	s.attend(c, now)
+	s.attend(c, s.opts.Now())
 	s.resume(c)
 }
 
@@ -41,9 +36,6 @@ func (s *shard) attend(c *conn, now time.Time) {
 	for {
 		action, due := c.session.Next(now)
 		switch action {
-		case senselink.SendConnected:
-			s.say(c, s.connected)
-			continue
 		case senselink.SendHeartBeat:
 			s.heartbeat(c)
 			continue
@@ -63,15 +55,9 @@ func (s *shard) attend(c *conn, now time.Time) {
 // always asked for; a socket that is blocked sends it when it can.
 func (s *shard) heartbeat(c *conn) {
 	if c.state == level {
-		s.say(c, s.beat)
+		_, _ = c.sock.Push(s.beat) // may be left out: only events are owed
 	}
 	_ = c.sock.Ping(nil) // fails only where the socket is gone, and its reader tells
-}
-
-// say pushes one message of the protocol itself. A socket that is blocked does
-// without: only events are owed.
-func (s *shard) say(c *conn, f *wsconn.Frame) {
-	_, _ = c.sock.Push([]*wsconn.Frame{f}) // fails only where the socket is gone, and its reader tells
 }
 
 // beats is a heap of connections, the one to be attended to next on top.

@@ -2,6 +2,8 @@ package ws
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -16,11 +18,13 @@ const page = 256
 // replayer serves connections that are too far behind for the ring. Its
 // workers take turns over a queue, so that one app's backlog does not hold up
 // another's.
+//
+// It makes its own frames: those it sends are too old for the shards' memory
+// of frames, and would only push the new ones out.
 type replayer struct {
 	ring    Ring
 	history History
-	// queue holds each connection at most once, and there is room for all.
-	queue   chan *conn
+	queue   *queue
 	pause   time.Duration
 	log     *slog.Logger
 	metrics *metrics
@@ -29,15 +33,18 @@ type replayer struct {
 func newReplayer(ring Ring, h History, o Options, m *metrics) *replayer {
 	return &replayer{
 		ring: ring, history: h, metrics: m, log: o.Log,
-		queue: make(chan *conn, o.MaxConns),
+		queue: newQueue(),
 		pause: 250 * time.Millisecond,
 	}
 }
 
 func (r *replayer) add(c *conn) {
 	r.metrics.replays.Inc()
-	r.queue <- c
+	r.queue.add(c)
 }
+
+// drop takes a connection that has gone out of the queue, if it is there.
+func (r *replayer) drop(c *conn) { r.queue.drop(c) }
 
 // run takes turns with the other workers until ctx ends.
 func (r *replayer) run(ctx context.Context) {
@@ -46,7 +53,13 @@ func (r *replayer) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case c := <-r.queue:
+		case <-r.queue.flag:
+		}
+		for ctx.Err() == nil {
+			c, ok := r.queue.next()
+			if !ok {
+				break
+			}
 			r.turn(ctx, c, events)
 		}
 	}
@@ -55,22 +68,30 @@ func (r *replayer) run(ctx context.Context) {
 // turn sends a connection its next page and hands it back to its shard, which
 // sees whether it goes on from the ring, from here, or waits for its socket.
 func (r *replayer) turn(ctx context.Context, c *conn, buf []*gatecast.Event) {
-	defer c.shard.post(note{c, returned})
+	defer c.shard.post(note{conn: c, what: returned})
 	events, err := r.history.Read(ctx, c.pos, buf[:0])
 	switch {
-	case gatecast.CodeOf(err) == gatecast.Gap:
-		r.skip(ctx, c)
+	case err == nil && len(events) > 0:
+		r.send(c, events)
 		return
-	case err != nil:
-		r.log.Error("reading the journal for a straggler failed, trying again", "app", c.app, "after", c.pos, "err", err)
-		select {
-		case <-ctx.Done():
-		case <-time.After(r.pause):
-		}
+	case gatecast.CodeOf(err) == gatecast.Gap:
+		err = r.skip(ctx, c)
+	case err == nil:
+		err = errNothing
+	}
+	if err == nil || ctx.Err() != nil {
 		return
 	}
-	r.send(c, events)
+	r.log.Error("reading the journal for a straggler failed, trying again", "app", c.app, "after", c.pos, "err", err)
+	select {
+	case <-ctx.Done():
+	case <-time.After(r.pause):
+	}
 }
+
+// errNothing is a journal that has no more events where the ring, which is fed
+// by it, says that there are some.
+var errNothing = errors.New("the journal has nothing after a position that the ring has left behind")
 
 // send pushes events until the socket takes no more.
 func (r *replayer) send(c *conn, events []*gatecast.Event) {
@@ -100,14 +121,14 @@ func (r *replayer) send(c *conn, events []*gatecast.Event) {
 
 // skip moves a connection to the oldest event that is left when retention has
 // overtaken it, and records the loss: the vendor's protocol has no word for it.
-func (r *replayer) skip(ctx context.Context, c *conn) {
+func (r *replayer) skip(ctx context.Context, c *conn) error {
 	lost := c.pos
 	oldest, err := r.history.Oldest(ctx)
 	if err != nil {
-		r.log.Error("finding the oldest event failed", "err", err)
-		return
+		return fmt.Errorf("find the oldest event: %w", err)
 	}
-	c.pos = max(oldest-1, c.pos)
+	c.pos = max(oldest, c.pos+1) - 1
 	r.metrics.lost.Add(float64(c.pos - lost))
 	r.log.Error("a slow client lost events to retention", "app", c.app, "after", lost, "up_to", c.pos)
+	return nil
 }

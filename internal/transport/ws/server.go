@@ -21,6 +21,7 @@ import (
 
 	"github.com/gatecast/gatecast"
 	"github.com/gatecast/gatecast/internal/wsconn"
+	"github.com/gatecast/gatecast/senselink"
 	"golang.org/x/time/rate"
 )
 
@@ -49,16 +50,17 @@ type History interface {
 
 // Options tunes a Server. The zero value suits one site.
 type Options struct {
-	Heartbeat     time.Duration // between heartbeats (code 10000 and Ping); default 30 s
-	Jitter        float64       // share of Heartbeat by which it varies, 0 to 0.5; default 0
-	DeadAfter     time.Duration // silence after which a peer is cut; default 90 s
-	MaxConns      int           // over all apps; one more is answered 503; default 20000
-	MaxPerApp     int           // for apps without their own; one more gets 20002; default 1000
-	HandshakeRate float64       // upgrades per second, more get 503 with Retry-After; 0: no limit
-	Origins       []string      // values of Origin to accept; empty: any
-	Shards        int           // goroutines that push; default one per CPU
-	Replayers     int           // connections that read the journal at once, others queue; default 4
-	Conn          wsconn.Options // of each connection, among them how long it may stall
+	Heartbeat     time.Duration    // between heartbeats (code 10000 and Ping); default 30 s
+	Jitter        float64          // share of Heartbeat by which it varies, 0 to 0.5; default 0
+	DeadAfter     time.Duration    // silence after which a peer is cut; default 90 s
+	MaxConns      int              // over all apps; one more is answered 503; default 20000
+	MaxPerApp     int              // for apps without their own; one more gets 20002; default 1000
+	MaxRefused    int              // clients being told 20002 at once; one more is answered 503; default 1000
+	HandshakeRate float64          // upgrades per second, more get 503 with Retry-After; 0: no limit
+	Origins       []string         // values of Origin to accept; empty: any
+	Shards        int              // goroutines that push; default one per CPU
+	Replayers     int              // connections that read the journal at once, others queue; default 4
+	Conn          wsconn.Options   // of each connection, among them how long it may stall
 	Now           func() time.Time // default time.Now
 	Log           *slog.Logger     // default: discard
 }
@@ -68,6 +70,7 @@ func (o Options) withDefaults() Options {
 	o.DeadAfter = cmp.Or(o.DeadAfter, 90*time.Second)
 	o.MaxConns = cmp.Or(o.MaxConns, 20_000)
 	o.MaxPerApp = cmp.Or(o.MaxPerApp, 1_000)
+	o.MaxRefused = cmp.Or(o.MaxRefused, 1_000)
 	o.Shards = cmp.Or(o.Shards, runtime.GOMAXPROCS(0))
 	o.Replayers = cmp.Or(o.Replayers, 4)
 	if o.Now == nil {
@@ -79,24 +82,29 @@ func (o Options) withDefaults() Options {
 
 // Server is the WebSocket door.
 type Server struct {
-	opts    Options
-	apps    Apps
-	ring    Ring
-	roster  *roster
-	shards  []*shard
-	replays *replayer
-	metrics *metrics
-	pace    *rate.Limiter
-	next    atomic.Uint32 // shard of the next connection
-	closing atomic.Bool   // no new connections
-	reading sync.WaitGroup
+	opts      Options
+	apps      Apps
+	ring      Ring
+	roster    *roster // who is connected
+	turned    *roster // who is being refused, all under one key
+	shards    []*shard
+	replays   *replayer
+	metrics   *metrics
+	pace      *rate.Limiter
+	connected []*wsconn.Frame // the one of 20000
+	next      atomic.Uint32   // shard of the next connection
+	door      door            // shut: no new connections; inside: handshakes and sockets' readers
 }
+
+// restartReason is what stands beside close code 1012.
+const restartReason = "service restart"
 
 // New makes a Server. It pushes once [Server.Run] runs.
 func New(apps Apps, ring Ring, history History, o Options) *Server {
 	o = o.withDefaults()
 	s := &Server{opts: o, apps: apps, ring: ring, metrics: newMetrics()}
-	s.roster = newRoster(o.MaxConns)
+	s.roster, s.turned = newRoster(o.MaxConns), newRoster(o.MaxRefused)
+	s.connected = []*wsconn.Frame{wsconn.NewText([]byte(senselink.Connected))}
 	s.pace = rate.NewLimiter(rate.Inf, 0)
 	if o.HandshakeRate > 0 {
 		s.pace = rate.NewLimiter(rate.Limit(o.HandshakeRate), max(1, int(o.HandshakeRate)))
@@ -104,7 +112,7 @@ func New(apps Apps, ring Ring, history History, o Options) *Server {
 	s.replays = newReplayer(ring, history, o, s.metrics)
 	frames := newFrames(s.metrics)
 	for range o.Shards {
-		s.shards = append(s.shards, newShard(ring, frames, s.replays, o, s.metrics))
+		s.shards = append(s.shards, newShard(apps, ring, frames, s.replays, o, s.metrics))
 	}
 	return s
 }
@@ -122,61 +130,86 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	work.Go(func() { s.heedChanges(ctx) })
 	<-ctx.Done()
-	s.closing.Store(true)
-	for _, c := range s.roster.all() {
+	s.door.end()
+	for _, c := range append(s.roster.all(), s.turned.all()...) {
 		c.sock.Abort()
 	}
-	s.reading.Wait()
+	s.door.wait()
 	work.Wait()
 	return ctx.Err()
 }
 
-// heedChanges closes connections of apps that may no longer have them.
+// heedChanges holds connections to what their apps may have now.
 func (s *Server) heedChanges(ctx context.Context) {
 	for key := range s.apps.Changes(ctx) {
-		app, ok := s.apps.App(key)
-		switch {
-		case !ok:
-			s.closeApp(key, "app deleted")
-		case !app.Enabled:
-			s.closeApp(key, "app disabled")
-		}
+		s.heed(key, s.roster.of(key)...)
 	}
 }
 
-func (s *Server) closeApp(key, reason string) {
-	for _, c := range s.roster.of(key) {
-		c.sock.Close(wsconn.StatusPolicy, reason)
+// heed closes connections of an app that may no longer have them, and lets the
+// others see the kinds that it may see now.
+func (s *Server) heed(key string, conns ...*conn) {
+	app, ok := s.apps.App(key)
+	for _, c := range conns {
+		switch {
+		case !ok:
+			c.sock.Close(wsconn.StatusPolicy, "app deleted")
+		case !app.Enabled:
+			c.sock.Close(wsconn.StatusPolicy, "app disabled")
+		default:
+			c.shard.post(note{conn: c, what: changed})
+		}
 	}
 }
 
 // Drain ends every connection with close code 1012 (service restart), in
 // random order over the time spread, so that the clients do not come back all
-// at once. It returns when they are gone or ctx ends. Events that came before
-// are pushed first.
+// at once. A connection that is behind is sent the rest first; the last quarter
+// of the time that ctx allows belongs to the closing handshakes, and whoever is
+// still behind then is closed all the same. Drain returns when all connections
+// are gone or ctx ends.
 func (s *Server) Drain(ctx context.Context, spread time.Duration) {
-	s.closing.Store(true)
-	s.level(ctx)
+	s.door.close()
+	patience, cancel := mostOf(ctx)
+	defer cancel()
+	s.level(patience)
 	conns := s.roster.all()
 	rand.Shuffle(len(conns), func(i, j int) { conns[i], conns[j] = conns[j], conns[i] })
 	tick := time.NewTimer(0)
 	defer tick.Stop()
 	for i, c := range conns {
 		tick.Reset(spread / time.Duration(len(conns)))
-		c.sock.Close(wsconn.StatusRestart, "service restart")
+		c.shard.post(note{conn: c, what: leaving})
 		if i == len(conns)-1 {
 			break
 		}
 		select {
 		case <-tick.C:
-		case <-ctx.Done():
+		case <-patience.Done():
 			spread = 0 // out of time: the rest at once
 		}
 	}
 	select {
 	case <-s.roster.empty():
+		return
+	case <-patience.Done():
+	}
+	for _, c := range s.roster.all() {
+		c.sock.Close(wsconn.StatusRestart, restartReason)
+	}
+	select {
+	case <-s.roster.empty():
 	case <-ctx.Done():
 	}
+}
+
+// mostOf returns a context that ends when three quarters of ctx's time are over.
+func mostOf(ctx context.Context) (context.Context, context.CancelFunc) {
+	end, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadline(ctx, end.Add(-time.Until(end)/4))
 }
 
 // level waits until each shard has pushed what the ring holds.

@@ -18,6 +18,7 @@ const batch = 64
 // one selection per view serve them all, and whatever came meanwhile goes out
 // in the same writev.
 type shard struct {
+	apps    Apps
 	ring    Ring
 	frames  *frames
 	replays *replayer
@@ -26,8 +27,7 @@ type shard struct {
 	mail    *mailbox
 	marks   marks
 
-	connected *wsconn.Frame
-	beat      *wsconn.Frame
+	beat []*wsconn.Frame // the one of a heartbeat
 
 	// Owned by run.
 	pos    gatecast.Seq
@@ -37,40 +37,42 @@ type shard struct {
 	spare  []note
 }
 
-func newShard(ring Ring, f *frames, r *replayer, o Options, m *metrics) *shard {
+func newShard(apps Apps, ring Ring, f *frames, r *replayer, o Options, m *metrics) *shard {
 	return &shard{
-		ring: ring, frames: f, replays: r, opts: o, metrics: m,
-		mail:      newMailbox(),
-		connected: wsconn.NewText([]byte(senselink.Connected)),
-		beat:      wsconn.NewText([]byte(senselink.HeartBeat)),
-		pos:       ring.Head(),
-		groups:    make(map[view]*group),
-		window:    make([]*gatecast.Event, 0, batch),
+		apps: apps, ring: ring, frames: f, replays: r, opts: o, metrics: m,
+		mail:   newMailbox(),
+		beat:   []*wsconn.Frame{wsconn.NewText([]byte(senselink.HeartBeat))},
+		pos:    ring.Head(),
+		groups: make(map[view]*group),
+		window: make([]*gatecast.Event, 0, batch),
 	}
 }
 
 func (s *shard) post(n note) { s.mail.post(n) }
 
-// run serves the shard's connections until ctx ends.
+// run serves the shard's connections until ctx ends. Each round does a little
+// of everything, so that nothing waits for a load to end: one batch of events,
+// the notes, the heartbeats that are due.
 func (s *shard) run(ctx context.Context) {
 	moved, stop := s.ring.Listen()
 	defer stop()
 	clock := time.NewTimer(time.Hour)
 	defer clock.Stop()
 	for {
-		for s.advance() {
-			s.readMail()
-		}
+		more := s.advance()
+		s.readMail()
 		s.marks.pass(s.pos)
+		s.keepAlive(s.opts.Now())
+		if more && ctx.Err() == nil {
+			continue
+		}
 		clock.Reset(s.beats.wait(s.opts.Now()))
 		select {
 		case <-ctx.Done():
 			return
 		case <-moved:
 		case <-s.mail.flag:
-			s.readMail()
 		case <-clock.C:
-			s.keepAlive(s.opts.Now())
 		}
 	}
 }
@@ -88,6 +90,9 @@ func (s *shard) advance() bool {
 	}
 	s.pos = events[len(events)-1].Seq
 	for v, g := range s.groups {
+		if len(g.conns) == 0 {
+			continue // no frame is made for nobody
+		}
 		g.choose(v, events, s.frames)
 		for i := len(g.conns) - 1; i >= 0; i-- { // backwards: push may take conns[i] out
 			s.push(g, g.conns[i])
@@ -145,9 +150,15 @@ func (s *shard) readMail() {
 		case joined:
 			s.welcome(c)
 		case drained:
+			c.told.Store(false)
 			if c.state == blocked {
 				s.resume(c)
 			}
+		case changed:
+			s.retune(c)
+		case leaving:
+			c.leaving = true
+			s.partIfLevel(c)
 		case returned:
 			if c.state == replaying {
 				s.resume(c)
@@ -160,11 +171,38 @@ func (s *shard) readMail() {
 	s.spare = notes
 }
 
+// retune lets a connection see what its app may see now, from where it stands.
+// The app is asked for here and not where the change was noticed, so that of
+// several changes the last one counts.
+func (s *shard) retune(c *conn) {
+	app, ok := s.apps.App(c.app)
+	if !ok {
+		return // and the connection is being closed
+	}
+	c.wanted = viewOf(app.Filter())
+	if c.state == level && c.wanted != c.view {
+		s.group(c.view).drop(c)
+		s.resume(c)
+	}
+}
+
+// partIfLevel closes a connection that is to leave and has everything.
+func (s *shard) partIfLevel(c *conn) {
+	if c.leaving && c.state == level {
+		c.sock.Close(wsconn.StatusRestart, restartReason)
+	}
+}
+
+// stretch is how many batches a connection gets at a time while it catches up.
+// Then the others have their turn.
+const stretch = 4
+
 // resume brings a connection forward to where the shard is, or says who goes
 // on with it.
 func (s *shard) resume(c *conn) {
+	c.view = c.wanted
 	g := s.group(c.view)
-	for {
+	for range stretch {
 		if c.sock.Stats().Waiting {
 			c.state = blocked
 			return
@@ -178,6 +216,7 @@ func (s *shard) resume(c *conn) {
 		if len(events) == 0 {
 			c.state = level
 			g.add(c)
+			s.partIfLevel(c)
 			return
 		}
 		g.choose(c.view, events, s.frames)
@@ -187,6 +226,8 @@ func (s *shard) resume(c *conn) {
 		}
 		c.pos = events[len(events)-1].Seq
 	}
+	c.state = blocked
+	c.Drained() // not its socket, but the others were waited for
 }
 
 // upTo leaves out the events after a position: the shard brings them to all.
@@ -204,8 +245,11 @@ func (s *shard) replay(c *conn) {
 
 // bury forgets a connection whose socket is gone.
 func (s *shard) bury(c *conn) {
-	if c.state == level {
+	switch c.state {
+	case level:
 		s.group(c.view).drop(c)
+	case replaying:
+		s.replays.drop(c)
 	}
 	c.state = dead
 	s.beats.remove(c)

@@ -73,7 +73,9 @@ func TestAppOverItsLimitIsToldAndAPlaceThatIsFreedCanBeTaken(t *testing.T) {
 		t.Errorf("got %s, want 20002 and the reason", got)
 	}
 	first.write(gows.NewCloseFrame(gows.NewCloseFrameBody(gows.StatusNormalClosure, "")))
-	first.expectClose(gows.StatusNormalClosure)
+	if f, err := first.frame(); err != nil || f.Header.OpCode != gows.OpClose {
+		t.Errorf("got %v %v, want the answer to the close frame", f.Header.OpCode, err)
+	}
 	<-s.server.roster.empty()
 	s.connect()
 }
@@ -229,13 +231,7 @@ func TestDrainPushesWhatIsLeftAndClosesWith1012(t *testing.T) {
 	s := newSite(t, 4096, Options{})
 	p := s.connect()
 	s.publish(1, 1000, 100, gatecast.Record)
-	for s.hub.Head() < 1000 {
-		moved, stop := s.hub.Listen()
-		if s.hub.Head() < 1000 {
-			<-moved
-		}
-		stop()
-	}
+	s.awaitHead(1000)
 	done := make(chan struct{})
 	go func() { s.server.Drain(t.Context(), 0); close(done) }()
 	p.expectEvents(1, 1000, 100, gatecast.Record)
