@@ -67,7 +67,7 @@ func build(ctx context.Context, cfg config.Config, o Options) (_ *parts, err err
 	if p.adminToken, err = p.ensureAdminToken(ctx); err != nil {
 		return nil, fmt.Errorf("make the admin token: %w", err)
 	}
-	if p.hub, err = hub.New(ctx, p.journal, hub.Options{Ring: cfg.Hub.Ring, Log: o.Log}); err != nil {
+	if p.hub, err = hub.New(ctx, p.journal, hub.Options{Ring: cfg.Hub.Ring, RingBytes: int(cfg.Hub.RingBytes), Log: o.Log}); err != nil {
 		return nil, err
 	}
 	zone, err := time.LoadLocation(cfg.Ingest.TimeZone)
@@ -201,6 +201,7 @@ func pushOptions(cfg config.Config, log *slog.Logger) ws.Options {
 		DeadAfter:     c.DeadAfter,
 		MaxConns:      c.MaxConnections,
 		MaxPerApp:     c.MaxConnectionsPerApp,
+		MaxRefused:    c.MaxRefused,
 		HandshakeRate: float64(c.HandshakesPerSecond),
 		Origins:       c.AllowedOrigins,
 		Conn: wsconn.Options{

@@ -85,6 +85,7 @@ type WebSocket struct {
 	MaxMessage           Size          `toml:"max_message" desc:"Largest message accepted from a client; clients have nothing to say, so what they send is dropped. A larger one closes the connection with 1009." min:"1KiB" max:"16MiB"`
 	MaxConnections       int           `toml:"max_connections" desc:"Connections in all. Beyond it a handshake is answered with 503." min:"1" max:"1000000"`
 	MaxConnectionsPerApp int           `toml:"max_connections_per_app" desc:"Connections of one app, unless the app has a limit of its own. Beyond it a handshake is refused. At most max_connections." min:"1" max:"1000000"`
+	MaxRefused           int           `toml:"max_refused" desc:"Clients at once that are being told why they may not connect (20002). Beyond it a handshake is answered with 503." min:"1" max:"1000000"`
 	Deflate              bool          `toml:"deflate" desc:"Compress for the clients that ask for it (RFC 7692). An event is compressed once, not once per client."`
 	HandshakesPerSecond  int           `toml:"handshakes_per_second" desc:"New connections per second at most; the rest gets 503 and a Retry-After, which spreads a storm of reconnects. 0 means no limit." min:"0" max:"1000000"`
 	CloseTimeout         time.Duration `toml:"close_timeout" desc:"How long the server waits for the answer to its close frame." min:"100ms" max:"1m"`
@@ -93,7 +94,8 @@ type WebSocket struct {
 
 // Hub tunes the live fan-out.
 type Hub struct {
-	Ring int `toml:"ring" desc:"Newest events kept in memory for all readers together. A reader that falls further behind reads the journal until it has caught up: late, never lost." min:"16" max:"10000000"`
+	Ring      int  `toml:"ring" desc:"Newest events kept in memory for all readers together. A reader that falls further behind reads the journal until it has caught up: late, never lost." min:"16" max:"10000000"`
+	RingBytes Size `toml:"ring_bytes" desc:"Memory for the data of these events. When it is reached the ring holds fewer of them." min:"1MiB"`
 }
 
 // Metrics is the Prometheus page.
@@ -118,10 +120,10 @@ func Default() Config {
 		},
 		WebSocket: WebSocket{
 			Heartbeat: 30 * time.Second, HeartbeatJitter: 0.1, DeadAfter: 90 * time.Second, StallTimeout: time.Minute,
-			MaxMessage: 64 * KiB, MaxConnections: 20_000, MaxConnectionsPerApp: 1000, Deflate: true,
+			MaxMessage: 64 * KiB, MaxConnections: 20_000, MaxConnectionsPerApp: 1000, MaxRefused: 1000, Deflate: true,
 			HandshakesPerSecond: 2000, CloseTimeout: 3 * time.Second,
 		},
-		Hub:     Hub{Ring: 8192},
+		Hub:     Hub{Ring: 8192, RingBytes: 128 * MiB},
 		Metrics: Metrics{Public: true},
 	}
 }

@@ -57,9 +57,12 @@ type settings struct {
 	log                      *slog.Logger
 }
 
-// counters are what was read; heard is the time of it in Unix nanoseconds.
+// counters are what was read; heard is the time of it as nanoseconds since
+// born. Both are kept so that the monotonic clock counts: when somebody sets
+// the other one, no client has been silent for hours.
 type counters struct {
 	heard           atomic.Int64
+	born            time.Time // set before anything is read
 	messages, bytes atomic.Uint64
 }
 
@@ -142,7 +145,9 @@ func (c *Conn) Abort() {
 }
 
 // LastRead returns when the client was last heard of: any byte counts.
-func (c *Conn) LastRead() time.Time { return time.Unix(0, c.counted.heard.Load()) }
+func (c *Conn) LastRead() time.Time {
+	return c.counted.born.Add(time.Duration(c.counted.heard.Load()))
+}
 
 // StalledSince returns since when bytes have been waiting without any being
 // taken, or the zero time if nothing waits.

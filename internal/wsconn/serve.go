@@ -45,7 +45,7 @@ func (c *Conn) attach(h Handler) {
 func (c *Conn) read(h Handler) error {
 	t := receiver{c, h}
 	feed := func(b []byte) error {
-		c.counted.heard.Store(time.Now().UnixNano())
+		c.counted.heard.Store(int64(time.Since(c.counted.born)))
 		c.counted.bytes.Add(uint64(len(b)))
 		if end := c.in.feed(b, t); end != nil {
 			return end

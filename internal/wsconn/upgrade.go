@@ -61,7 +61,7 @@ func newConn(nc net.Conn, early []byte, deflated bool, o Options) *Conn {
 	if deflated {
 		c.set.deflateMin = o.DeflateMin
 	}
-	c.counted.heard.Store(time.Now().UnixNano())
+	c.counted.born = time.Now()
 	return c
 }
 
