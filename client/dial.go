@@ -12,11 +12,11 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/problem"
 )
 
 // handshakeTimeout bounds dialling and the upgrade together.
@@ -98,9 +98,8 @@ func unreachable(err error) error {
 // answerError makes an error of an HTTP answer that is not the wanted one.
 func answerError(resp *http.Response) error {
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer)) // what is there is enough
-	e := problemError(resp, body)
-	if e == nil {
-		e = gatecast.Errorf(codeOfStatus(resp.StatusCode), "the server answered %s", resp.Status)
+	e, told := problem.Read(resp, body)
+	if !told {
 		if text := string(bytes.TrimSpace(body)); text != "" && len(text) <= 200 && !strings.HasPrefix(text, "<") {
 			e.Message += fmt.Sprintf(" (%s)", text)
 		}
@@ -108,30 +107,5 @@ func answerError(resp *http.Response) error {
 	if e.Code == gatecast.NotFound && e.Remedy == "" {
 		e.Remedy = "check the URL: no gatecast answers there"
 	}
-	if s, err := strconv.ParseUint(resp.Header.Get("Retry-After"), 10, 16); err == nil {
-		e.Retry = time.Duration(s) * time.Second
-	}
 	return e
-}
-
-// codeOfStatus is for answers that do not say it themselves: those of proxies.
-func codeOfStatus(status int) gatecast.Code {
-	switch status {
-	case http.StatusUnauthorized, http.StatusProxyAuthRequired:
-		return gatecast.Unauthenticated
-	case http.StatusForbidden:
-		return gatecast.Forbidden
-	case http.StatusNotFound, http.StatusMethodNotAllowed:
-		return gatecast.NotFound
-	case http.StatusRequestEntityTooLarge:
-		return gatecast.TooLarge
-	case http.StatusTooManyRequests:
-		return gatecast.TooMany
-	case http.StatusRequestTimeout:
-		return gatecast.Unavailable
-	}
-	if status >= 500 {
-		return gatecast.Unavailable
-	}
-	return gatecast.Invalid
 }

@@ -2,7 +2,6 @@ package client
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -100,38 +99,4 @@ func (c *Client) post(ctx context.Context, mediaType string, body []byte) (gatec
 		return gatecast.Receipt{}, e
 	}
 	return r, nil
-}
-
-// problem is an error as the server writes it (RFC 9457).
-type problem struct {
-	Detail, Title, Code, Remedy string
-
-	Index                 *int
-	Path, Found, Expected string
-}
-
-// problemError reads a problem document; nil if the answer is none.
-func problemError(resp *http.Response, body []byte) *gatecast.Error {
-	var p problem
-	if resp.Header.Get("Content-Type") != "application/problem+json" || json.Unmarshal(body, &p) != nil {
-		return nil
-	}
-	e := gatecast.Errorf(codeNamed(p.Code, resp.StatusCode), "%s", cmp.Or(p.Detail, p.Title, resp.Status))
-	e.Remedy = p.Remedy
-	if p.Index != nil || p.Path != "" {
-		e.At = &gatecast.Place{Index: -1, Path: p.Path, Found: p.Found, Expected: p.Expected}
-		if p.Index != nil {
-			e.At.Index = *p.Index
-		}
-	}
-	return e
-}
-
-func codeNamed(name string, status int) gatecast.Code {
-	for code := gatecast.Internal; code <= gatecast.Unavailable; code++ {
-		if code.String() == name {
-			return code
-		}
-	}
-	return codeOfStatus(status)
 }

@@ -89,8 +89,8 @@ type ledger struct {
 	doubtful []batch
 	dying    bool           // the disk is being taken away
 	racing   map[int64]bool // events whose answer came after that began
-	refused  error         // the latest answer that was not success
-	changed  chan struct{} // closed and replaced at every change
+	refused  error          // the latest answer that was not success
+	changed  chan struct{}  // closed and replaced at every change
 }
 
 func newLedger() *ledger {

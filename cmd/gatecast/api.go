@@ -19,6 +19,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/problem"
 )
 
 const (
@@ -193,68 +194,16 @@ func rootCause(err error) string {
 	}
 }
 
-// problem is an answer by RFC 9457, as gatecast gives it.
-type problem struct {
-	Title    string `json:"title"`
-	Detail   string `json:"detail"`
-	Code     string `json:"code"`
-	Remedy   string `json:"remedy"`
-	Index    *int   `json:"index"`
-	Path     string `json:"path"`
-	Found    string `json:"found"`
-	Expected string `json:"expected"`
-}
-
 // refusal turns an answer that is no success into an error.
 func refusal(res *http.Response, body []byte) error {
-	var p problem
-	if json.Unmarshal(body, &p) != nil || p.Title == "" && p.Detail == "" {
-		e := gatecast.Errorf(codeOfStatus(res.StatusCode), "the server answered %s", res.Status)
+	e, told := problem.Read(res, body)
+	switch {
+	case !told:
 		e.Remedy = "check --server: this answer does not look like gatecast's"
-		return e
-	}
-	e := &gatecast.Error{Code: codeNamed(p.Code, res.StatusCode), Message: strings.TrimSuffix(p.Detail, "."), Remedy: p.Remedy}
-	if e.Message == "" {
-		e.Message = p.Title
-	}
-	if e.Code == gatecast.Unauthenticated && e.Remedy == "" {
+	case e.Code == gatecast.Unauthenticated && e.Remedy == "":
 		e.Remedy = "check --token, GATECAST_TOKEN or --data"
 	}
-	if p.Index != nil || p.Path != "" {
-		e.At = &gatecast.Place{Index: -1, Path: p.Path, Found: p.Found, Expected: p.Expected}
-		if p.Index != nil {
-			e.At.Index = *p.Index
-		}
-	}
 	return e
-}
-
-// codeNamed finds the code of a problem by its name, or else by its status.
-func codeNamed(name string, status int) gatecast.Code {
-	for c := gatecast.Internal; c <= gatecast.Unavailable; c++ {
-		if c.String() == name {
-			return c
-		}
-	}
-	return codeOfStatus(status)
-}
-
-func codeOfStatus(status int) gatecast.Code {
-	switch status {
-	case http.StatusUnauthorized:
-		return gatecast.Unauthenticated
-	case http.StatusForbidden:
-		return gatecast.Forbidden
-	case http.StatusNotFound:
-		return gatecast.NotFound
-	case http.StatusConflict:
-		return gatecast.Conflict
-	case http.StatusTooManyRequests:
-		return gatecast.TooMany
-	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return gatecast.Unavailable
-	}
-	return gatecast.Internal
 }
 
 func notGatecast(base string, cause error) error {

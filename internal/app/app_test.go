@@ -158,6 +158,7 @@ func TestStopClosesEachSocketWith1012AndReturnsNil(t *testing.T) {
 	ended := make(chan error)
 	go func() { ended <- r.stop() }()
 	for {
+		//lint:ignore SA1019 the peer is the one under test
 		f, err := ws.ReadFrame(p.conn)
 		if err != nil {
 			t.Fatalf("the socket ended without a close frame: %v", err)

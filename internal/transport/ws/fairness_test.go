@@ -153,6 +153,7 @@ func TestFirstMessageIs20000WhateverTheClientSendsWithItsHandshake(t *testing.T)
 		if _, err := http.ReadResponse(r, nil); err != nil {
 			t.Fatal(err)
 		}
+		//lint:ignore SA1019 the peer is the one under test
 		f, err := gows.ReadFrame(r)
 		if err != nil || f.Header.OpCode != gows.OpText || string(f.Payload) != senselink.Connected {
 			t.Fatalf("first came %v %q %v, want 20000", f.Header.OpCode, f.Payload, err)

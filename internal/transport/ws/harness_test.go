@@ -236,7 +236,10 @@ func (s *site) connect() *peer {
 	return p
 }
 
-func (p *peer) frame() (gows.Frame, error) { return gows.ReadFrame(p.r) }
+func (p *peer) frame() (gows.Frame, error) {
+	//lint:ignore SA1019 the peer is the server under test
+	return gows.ReadFrame(p.r)
+}
 
 // text returns the next text message. Pings on the way are answered.
 func (p *peer) text() string {
