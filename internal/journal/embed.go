@@ -15,6 +15,12 @@ import (
 // maxPayload of the embedded server: one event with its headers.
 const maxPayload = 8 << 20
 
+// maxStore is what JetStream may promise in all: more than any disk holds, and
+// the same at every start, so that a stream whose limit is about to be lowered
+// can still be opened. The stream's own limit, and the disk watermark, are what
+// bounds the space.
+const maxStore = 1 << 60
+
 // startServer runs JetStream in this process, reachable by nobody else.
 func startServer(ctx context.Context, o Options) (*server.Server, error) {
 	dir, err := filepath.Abs(filepath.Join(o.Dir, "jetstream"))
@@ -24,8 +30,7 @@ func startServer(ctx context.Context, o Options) (*server.Server, error) {
 	srv, err := server.NewServer(&server.Options{
 		ServerName: "gatecast", DontListen: true, NoSigs: true,
 		JetStream: true, StoreDir: dir, MaxPayload: maxPayload,
-		// The registry's buckets and the staging of batches share the store.
-		JetStreamMaxStore:  2*o.MaxBytes + 4<<30,
+		JetStreamMaxStore:  maxStore,
 		JetStreamMaxMemory: 64 << 20,
 		SyncAlways:         o.Sync == SyncAlways, SyncInterval: o.SyncEvery,
 		DisableJetStreamBanner: true,

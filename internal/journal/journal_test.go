@@ -158,3 +158,14 @@ gatecast_journal_holes 0
 	must(t, testutil.GatherAndCompare(reg, strings.NewReader(want), "gatecast_journal_appended_total",
 		"gatecast_journal_commits_total", "gatecast_journal_duplicates_total", "gatecast_journal_holes"))
 }
+
+func TestTheSizeLimitCanBeLoweredAndRaisedBetweenStarts(t *testing.T) {
+	dir := t.TempDir()
+	for i, limit := range []int64{1 << 50, 1 << 30, 1 << 20, 10 << 30} {
+		j := mustOpen(t, journal.Options{Dir: dir, MaxBytes: limit})
+		if _, err := j.Append(t.Context(), journaltest.Events(fmt.Sprint("limit", i), 1)); err != nil {
+			t.Errorf("with a limit of %d bytes: %v", limit, err)
+		}
+		must(t, j.Close(t.Context()))
+	}
+}
