@@ -2,6 +2,8 @@ module github.com/gatecast/gatecast
 
 go 1.26.0
 
+ignore ./e2e/stock/node/node_modules
+
 require (
 	github.com/danielgtaylor/huma/v2 v2.39.0
 	github.com/go-json-experiment/json v1.27.2
