@@ -15,6 +15,7 @@ type committer struct {
 	queue *queue
 	store *publisher
 	fetch fetcher
+	sound func() error // why what is read back may not be on disk; nil if remote
 	opts  Commit
 	log   *slog.Logger
 	meter *meters
@@ -229,7 +230,8 @@ func pause(quit context.Context, calls []*call, d time.Duration) bool {
 
 // settle brings the index up to the stream's end where that may be further than
 // we know: after a commit in doubt, or when another node has written. Items
-// that turn out to be stored get their Seq.
+// that turn out to be stored get their Seq, unless JetStream has failed to write
+// since it was started: then nothing is settled, or acknowledged, any more.
 func (c *committer) settle(quit context.Context, calls []*call, items []*item) error {
 	end, _ := c.tail.end()
 	if !c.doubt && end <= c.indexed {
@@ -245,6 +247,13 @@ func (c *committer) settle(quit context.Context, calls []*call, items []*item) e
 		c.log.Warn("the journal's end cannot be read; trying again", "err", err)
 		if !pause(quit, calls, wait) {
 			return unavailable(quit, "the journal does not answer", err)
+		}
+	}
+	// After a failed fsync JetStream still shows what it holds in memory only,
+	// but it remembers the failure until it is restarted.
+	if c.sound != nil {
+		if err := c.sound(); err != nil {
+			return err
 		}
 	}
 	c.doubt = false

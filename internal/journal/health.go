@@ -65,15 +65,22 @@ func (h *health) poll(ctx context.Context) {
 	if h.srv != nil {
 		c.free, c.disk = h.checkDisk()
 		_ = h.up(ctx) // keeps the mark's idea of the oldest event fresh
-		if st := h.srv.Healthz(nil); st.StatusCode != 200 {
-			c.down = down(errors.New(st.Error))
-		}
+		c.down = h.serves()
 	} else if err := h.up(ctx); err != nil && ctx.Err() == nil {
 		c.down = down(err)
 	}
 	old := h.state.Swap(&c)
 	h.report(old.disk, c.disk)
 	h.report(old.down, c.down)
+}
+
+// serves asks the embedded server, which remembers a failed write or fsync
+// until it is restarted.
+func (h *health) serves() error {
+	if st := h.srv.Healthz(nil); st.StatusCode != 200 {
+		return down(errors.New(st.Error))
+	}
+	return nil
 }
 
 func (h *health) report(old, now error) {

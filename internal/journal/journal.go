@@ -138,6 +138,9 @@ func assemble(ctx context.Context, o Options, l link) (*Journal, error) {
 		queue: j.queue, store: &publisher{l.nc}, fetch: j.fetch, opts: o.Commit, log: o.Log, meter: j.metrics,
 		tail: j.tail, index: newIndex(o.Dedup), indexed: last, mark: j.link.mark, pace: newPace(),
 	}
+	if l.srv != nil {
+		c.sound = j.health.serves
+	}
 	if err := j.checkTail(ctx, c.index, info); err != nil {
 		return nil, errors.Join(err, j.link.mark.close())
 	}

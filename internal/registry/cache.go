@@ -145,7 +145,7 @@ func (c *cache) wrote(e entry, it item) {
 func (c *cache) removed(key string, rev uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if rev > c.seen {
+	if rev > c.seen || c.told != nil { // a sync under way may yet tell what it saw before
 		c.gone[key] = rev
 	}
 	if it, there := c.items[key]; there && it.rev <= rev {
