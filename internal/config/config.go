@@ -73,7 +73,7 @@ type Ingest struct {
 	TimeZone     string        `toml:"time_zone" desc:"Zone of times that name none, such as the vendor's alarmTime: a name such as Asia/Tokyo, UTC, or Local for the machine's own." check:"zone"`
 	ReadTimeout  time.Duration `toml:"read_timeout" desc:"How long a sender may take to send its body." min:"1s" max:"1h"`
 	StoreTimeout time.Duration `toml:"store_timeout" desc:"How long the journal may take to store a request. Then the sender gets 503: whether its events are stored is unknown, and sending them again with the same IDs is harmless." min:"1s" max:"10m"`
-	MaxInflight  Size          `toml:"max_inflight" desc:"Memory for the bodies of all requests at work. Beyond it senders get 503 and a Retry-After." min:"1MiB"`
+	MaxInflight  Size          `toml:"max_inflight" desc:"Memory for the bodies of all requests at work, counted as they arrive. Beyond it senders get 503 and a Retry-After." min:"1MiB"`
 }
 
 // WebSocket tunes the connections of consumers.

@@ -39,11 +39,10 @@ type Options struct {
 	// moment its headers are in; then it is answered 503 and disconnected.
 	// Default 30 s.
 	ReadTimeout time.Duration
-	// MaxInflight bounds the bytes of all bodies at work. A request that would
-	// pass it is answered 503 before its body is read. A body is counted by its
-	// announced length, or by Decode.MaxBody if it announces none or is
-	// compressed; while it is decoded it takes up to three times that. Default
-	// 64 MiB, and never less than Decode.MaxBody.
+	// MaxInflight bounds the bytes of all bodies at work, counted as they arrive
+	// and inflated. A body that would pass it is answered 503. While it is
+	// decoded it takes up to three times that. Default 64 MiB, and never less
+	// than Decode.MaxBody.
 	MaxInflight int64
 
 	// StoreTimeout is how long the journal may take; then the sender is answered

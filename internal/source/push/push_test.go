@@ -271,6 +271,26 @@ func TestBodiesBeyondTheMemoryAreToldToComeBack(t *testing.T) {
 	}
 }
 
+func TestASenderThatOnlyAnnouncesMuchKeepsNobodyOut(t *testing.T) {
+	j := &journal{}
+	h := New(j, Options{MaxInflight: 1 << 20, Decode: senselink.Options{MaxBody: 1 << 20}})
+	silent, end := io.Pipe()
+	var holding sync.WaitGroup
+	holding.Go(func() {
+		r := httptest.NewRequest(http.MethodPost, "/", silent)
+		r.ContentLength = 1 << 20
+		h.ServeHTTP(httptest.NewRecorder(), r)
+	})
+	if _, err := end.Write([]byte("[")); err != nil { // it has arrived: the sender is inside
+		t.Fatal(err)
+	}
+	if w := post(h, event("a"), "application/json"); w.Code != 200 {
+		t.Errorf("the other sender: %d %s", w.Code, w.Body)
+	}
+	end.CloseWithError(io.ErrUnexpectedEOF)
+	holding.Wait()
+}
+
 func TestIngestIsTheSameDoorWithoutHTTP(t *testing.T) {
 	j := &journal{}
 	h := New(j, Options{})

@@ -46,30 +46,46 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) (gatecast.Rece
 		h.metrics.done(r.Context(), gatecast.Receipt{}, err)
 		return gatecast.Receipt{}, err
 	}
-	size := r.ContentLength
-	if size < 0 || compressed {
-		size = h.opts.Decode.MaxBody
-	}
-	if !h.budget.take(size) {
-		err := gatecast.Errorf(gatecast.Unavailable, "too many bodies are being received at once")
-		err.Remedy = "send it again in a moment, or raise ingest.max_inflight in the configuration"
-		err.Retry = time.Second
-		h.metrics.done(r.Context(), gatecast.Receipt{}, err)
-		return gatecast.Receipt{}, err
-	}
-	h.metrics.inflight.Add(float64(size))
-	defer h.metrics.inflight.Sub(float64(size))
-	defer h.budget.give(size)
-
 	// The deadline must be gone before the journal is waited for: when it passes
 	// then, net/http takes it for a lost connection. On an error it stays, for
 	// the rest of the body that net/http reads and throws away.
 	received := func() { _ = deadlines.SetReadDeadline(time.Time{}) }
 	body := &bodyReader{src: http.MaxBytesReader(w, r.Body, h.opts.Decode.MaxBody), opts: &h.opts}
-	if !compressed {
-		return h.ingest(r.Context(), Source, body, f, received)
+	var plain io.Reader = body
+	if compressed {
+		plain = &gzipReader{src: body}
 	}
-	return h.ingest(r.Context(), Source, &gzipReader{src: body}, f, received)
+	charged := &chargedReader{src: plain, door: h}
+	defer charged.giveBack()
+	return h.ingest(r.Context(), Source, charged, f, received)
+}
+
+// chargedReader charges the budget for what a sender has sent, not for what it
+// announces: many senders that announce much and send nothing would otherwise
+// shut the door to all others.
+type chargedReader struct {
+	src  io.Reader
+	door *Handler
+	size int64 // charged so far
+}
+
+// Read reads from the body, and fails when the budget is spent.
+func (c *chargedReader) Read(p []byte) (int, error) {
+	n, err := c.src.Read(p)
+	if !c.door.budget.take(int64(n)) {
+		e := gatecast.Errorf(gatecast.Unavailable, "too many bodies are being received at once")
+		e.Remedy = "send it again in a moment, or raise ingest.max_inflight in the configuration"
+		e.Retry = time.Second
+		return 0, e
+	}
+	c.size += int64(n)
+	c.door.metrics.inflight.Add(float64(n))
+	return n, err
+}
+
+func (c *chargedReader) giveBack() {
+	c.door.budget.give(c.size)
+	c.door.metrics.inflight.Sub(float64(c.size))
 }
 
 // admit decides by the headers alone whether and how a body is read.
