@@ -49,7 +49,7 @@ func (s AppSpec) Validate() error {
 		return err
 	}
 	if s.MaxConns < 0 || s.MaxConns > MaxAppConns {
-		return invalidField("/max_connections", strconv.Itoa(s.MaxConns), fmt.Sprintf("0 (no limit) to %d", MaxAppConns),
+		return invalidField("/max_connections", strconv.Itoa(s.MaxConns), fmt.Sprintf("0 (the server's own limit) to %d", MaxAppConns),
 			"the number of connections is out of range")
 	}
 	if s.Window <= 0 && s.Window != WindowOff {

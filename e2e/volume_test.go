@@ -20,7 +20,7 @@ type volume struct {
 func newVolume(t *testing.T, size int64) *volume {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		t.Skip("making a file system needs root")
+		missing(t, "making a file system needs root")
 	}
 	for _, tool := range []string{"mkfs.ext4", "mount", "umount"} {
 		if _, err := exec.LookPath(tool); err != nil {

@@ -164,7 +164,7 @@ func yesNo(b bool) string {
 
 func limitText(n int) string {
 	if n == 0 {
-		return "no limit"
+		return "the server's"
 	}
 	return strconv.Itoa(n)
 }

@@ -107,5 +107,11 @@ func arguments(c *cli.Command, least, most int) error {
 	case n > most:
 		return usage(c, "%s takes only %s, but got %q too", c.FullName(), c.ArgsUsage, c.Args().Get(most))
 	}
+	// An unset variable of a script, or a path that would lead elsewhere.
+	for _, arg := range c.Args().Slice() {
+		if arg == "" || arg == "." || arg == ".." {
+			return usage(c, "%s needs %s, but got %q", c.FullName(), c.ArgsUsage, arg)
+		}
+	}
 	return nil
 }

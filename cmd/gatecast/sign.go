@@ -92,6 +92,9 @@ func credentials(ctx context.Context, c *cli.Command) (keyAndSecret, string, err
 		return keyAndSecret{}, "", err
 	}
 	k := keyAndSecret{Key: c.String("app"), Secret: c.String("secret")}
+	if k.Key == "" {
+		return keyAndSecret{}, "", usage(c, "--app is empty; it needs an app's key")
+	}
 	if k.Secret != "" {
 		return k, base, nil
 	}
