@@ -12,6 +12,7 @@ type App struct {
 	MaxConns int      // connections at once; 0 means no limit of its own
 	Window   Window   // how far a timestamp may be from the server's clock
 	Kinds    []Kind   // what it receives; empty means every kind
+	CatchUp  CatchUp  // what it gets of what happened while it was away
 	Created  time.Time
 }
 
@@ -68,3 +69,97 @@ func ParseWindow(s string) (Window, error) {
 	}
 	return Window(d), nil
 }
+
+// CatchUp says what an app gets, when it comes back, of what happened while it
+// was away.
+type CatchUp struct {
+	Window  Lookback // how far back at most
+	First   First    // where a consumer begins that was never here before
+	Cursors CursorBy // whose position is remembered
+}
+
+// WithDefaults returns c with its zero fields replaced: [DefaultLookback],
+// [FirstLatest], [CursorByApp].
+func (c CatchUp) WithDefaults() CatchUp {
+	if c.Window == 0 {
+		c.Window = DefaultLookback
+	}
+	if c.First == "" {
+		c.First = FirstLatest
+	}
+	if c.Cursors == "" {
+		c.Cursors = CursorByApp
+	}
+	return c
+}
+
+// Lookback is how old the events may be that are sent to a consumer that comes
+// back.
+type Lookback time.Duration
+
+const (
+	// DefaultLookback is the lookback of an app that was made without one.
+	DefaultLookback = Lookback(24 * time.Hour)
+	// LookbackOff remembers nothing: an app gets what happens while it is
+	// connected.
+	LookbackOff = Lookback(-1)
+	// LookbackAll goes back as far as the journal does.
+	LookbackAll = Lookback(-2)
+)
+
+// Edge returns the time before which nothing is sent again; zero if there is
+// no such time. It makes no sense for LookbackOff.
+func (l Lookback) Edge(now time.Time) time.Time {
+	if l == LookbackAll {
+		return time.Time{}
+	}
+	return now.Add(-time.Duration(l))
+}
+
+// String returns a duration such as "24h0m0s", "off" or "all".
+func (l Lookback) String() string {
+	switch l {
+	case LookbackOff:
+		return "off"
+	case LookbackAll:
+		return "all"
+	}
+	return time.Duration(l).String()
+}
+
+// ParseLookback reads what String writes: a positive duration, "off" or "all".
+func ParseLookback(s string) (Lookback, error) {
+	switch s {
+	case "off":
+		return LookbackOff, nil
+	case "all":
+		return LookbackAll, nil
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil || d <= 0 {
+		return 0, Errorf(Invalid, "catch-up %q is neither a positive duration such as 24h nor \"off\" nor \"all\"", s)
+	}
+	return Lookback(d), nil
+}
+
+// First is where a consumer begins that has no cursor yet.
+type First string
+
+const (
+	// FirstLatest begins with what is accepted from then on.
+	FirstLatest First = "latest"
+	// FirstEarliest begins with the oldest event inside the app's lookback.
+	FirstEarliest First = "earliest"
+)
+
+// CursorBy is whose position is remembered.
+type CursorBy string
+
+const (
+	// CursorByApp keeps one cursor for the app: what any of its connections has
+	// confirmed is sent to none again.
+	CursorByApp CursorBy = "app"
+	// CursorByAddress keeps one for each IP address, for apps whose servers must
+	// each miss nothing.
+	CursorByAddress CursorBy = "address"
+)

@@ -14,6 +14,11 @@ const (
 	CodeHeartBeat = 10000 // sent at an interval
 	CodeConnected = 20000 // sent right after a successful connect
 	CodeDenied    = 20002 // sent instead of it; then the server closes
+
+	// The codes below are not the vendor's. Only clients that ask for more than
+	// the vendor's protocol in their URL are sent them, right after CodeConnected.
+	CodeResumed = 20010 // it goes on where it wanted to
+	CodeGap     = 20011 // it does not, and why
 )
 
 const (
@@ -36,14 +41,64 @@ func Denied(desc string) []byte {
 // Data goes out byte for byte. The bytes depend on nothing but e, so one
 // encoding serves every connection.
 func AppendPush(dst []byte, e *gatecast.Event) []byte {
+	return appendData(append(appendHead(dst, e), '"'), e)
+}
+
+// appendHead appends a push up to its message, without the closing quote.
+func appendHead(dst []byte, e *gatecast.Event) []byte {
 	dst = append(dst, `{"code":`...)
 	dst = strconv.AppendInt(dst, int64(e.Kind), 10)
 	dst = append(dst, `,"desc":"","message":"push `...)
-	dst = append(dst, e.Kind.String()...)
-	dst = append(dst, `","data":`...)
+	return append(dst, e.Kind.String()...)
+}
+
+func appendData(dst []byte, e *gatecast.Event) []byte {
+	dst = append(dst, `,"data":`...)
 	if len(e.Data) == 0 {
 		return append(dst, `{}}`...)
 	}
 	dst = append(dst, e.Data...)
 	return append(dst, '}')
+}
+
+// AppendNumbered appends the push of e for a client that asked for numbers:
+// with "seq", "epoch" and, if it was accepted before the client connected,
+// "replay" before the data.
+func AppendNumbered(dst []byte, e *gatecast.Event, epoch string, replay bool) []byte {
+	dst = append(appendHead(dst, e), `","seq":`...)
+	dst = strconv.AppendUint(dst, uint64(e.Seq), 10)
+	dst = append(dst, `,"epoch":`...)
+	dst, _ = jsontext.AppendQuote(dst, epoch) // fails only on what is not UTF-8; an epoch is ASCII
+	if replay {
+		dst = append(dst, `,"replay":true`...)
+	}
+	return appendData(dst, e)
+}
+
+// Resumed returns the body of CodeResumed: the client is sent what comes after
+// a position; head is the newest one there is.
+func Resumed(after, head gatecast.Seq, epoch string) []byte {
+	dst := []byte(`{"code":20010,"message":"resumed","desc":"","data":{"after":`)
+	dst = strconv.AppendUint(dst, uint64(after), 10)
+	return appendEnd(dst, head, epoch)
+}
+
+// Gap returns the body of CodeGap: the client wanted what comes after g.From,
+// and is sent what comes after g.To.
+func Gap(g gatecast.GapNotice, head gatecast.Seq, epoch string) []byte {
+	dst := []byte(`{"code":20011,"message":"gap","desc":"","data":{"from":`)
+	dst = strconv.AppendUint(dst, uint64(g.From), 10)
+	dst = append(dst, `,"to":`...)
+	dst = strconv.AppendUint(dst, uint64(g.To), 10)
+	dst = append(dst, `,"reason":`...)
+	dst, _ = jsontext.AppendQuote(dst, string(g.Reason))
+	return appendEnd(dst, head, epoch)
+}
+
+func appendEnd(dst []byte, head gatecast.Seq, epoch string) []byte {
+	dst = append(dst, `,"head":`...)
+	dst = strconv.AppendUint(dst, uint64(head), 10)
+	dst = append(dst, `,"epoch":`...)
+	dst, _ = jsontext.AppendQuote(dst, epoch)
+	return append(dst, `}}`...)
 }

@@ -20,6 +20,8 @@ type Config struct {
 	Journal   Journal   `toml:"journal" desc:"The log of events on disk: the truth everything else is read from."`
 	Ingest    Ingest    `toml:"ingest" desc:"POST /api/v1/events: how much a sender may hand over at once."`
 	WebSocket WebSocket `toml:"websocket" desc:"Connections of the SenseLink push protocol."`
+	Resume    Resume    `toml:"resume" desc:"How the server remembers what each consumer has, and sends it the rest."`
+	SSE       SSE       `toml:"sse" desc:"GET /api/v1/events/stream: events for browsers and curl."`
 	Hub       Hub       `toml:"hub" desc:"The live fan-out between the journal and the connections."`
 	Metrics   Metrics   `toml:"metrics" desc:"GET /metrics for Prometheus."`
 }
@@ -92,6 +94,24 @@ type WebSocket struct {
 	AllowedOrigins       []string      `toml:"allowed_origins" desc:"Origins of web pages that may connect, such as https://door.example. Empty means any, as the vendor's server has it and old pages need: the signature in the URL is what lets a client in, and no cookie is looked at." check:"origin"`
 }
 
+// Resume tunes confirmed delivery and the replay of what was missed.
+type Resume struct {
+	ConfirmInterval time.Duration `toml:"confirm_interval" desc:"While events flow, a connection is asked so often, by a Ping, whether it has them. Shorter means fewer events sent twice after a broken connection, and more Pings." min:"20ms" max:"10s"`
+	ConfirmTimeout  time.Duration `toml:"confirm_timeout" desc:"A connection that has not answered such a Ping for so long counts as one that never does: what it was sent is taken for received." min:"1s" max:"10m"`
+	CommitInterval  time.Duration `toml:"commit_interval" desc:"What consumers have confirmed is written to disk so often. After a crash of the server, at most what was confirmed since is sent twice." min:"20ms" max:"10s"`
+	MaxCursors      int           `toml:"max_cursors_per_app" desc:"Consumers of one app (names, addresses) that are remembered. Beyond it the one that was idle longest is forgotten, and begins anew when it returns." min:"1" max:"10000"`
+	Readers         int           `toml:"readers" desc:"Connections that read the journal at the same time, apps in turn; the others wait for their turn." min:"1" max:"256"`
+	ReadRate        Size          `toml:"read_rate" desc:"Bytes of events per second that all connections together may read from the journal, so that those who catch up leave the disk to the others. 0 means no limit." min:"0"`
+	MaxInFlight     int           `toml:"max_in_flight" desc:"Events a client with ack=manual may have unacknowledged, unless it asks for fewer. When it is reached the client is sent no more until it acknowledges." min:"1" max:"65536"`
+}
+
+// SSE tunes the event stream over HTTP.
+type SSE struct {
+	MaxConnections int           `toml:"max_connections" desc:"Streams in all. Beyond it a request is answered with 503." min:"1" max:"100000"`
+	Heartbeat      time.Duration `toml:"heartbeat" desc:"Time between two comments that keep a quiet stream alive." min:"1s" max:"10m"`
+	StallTimeout   time.Duration `toml:"stall_timeout" desc:"A reader that has taken no byte for so long while some wait for it is cut off." min:"1s" max:"1h"`
+}
+
 // Hub tunes the live fan-out.
 type Hub struct {
 	Ring      int  `toml:"ring" desc:"Newest events kept in memory for all readers together. A reader that falls further behind reads the journal until it has caught up: late, never lost." min:"16" max:"10000000"`
@@ -123,6 +143,11 @@ func Default() Config {
 			MaxMessage: 64 * KiB, MaxConnections: 20_000, MaxConnectionsPerApp: 1000, MaxRefused: 1000, Deflate: true,
 			HandshakesPerSecond: 2000, CloseTimeout: 3 * time.Second,
 		},
+		Resume: Resume{
+			ConfirmInterval: time.Second, ConfirmTimeout: 30 * time.Second, CommitInterval: time.Second,
+			MaxCursors: 1000, Readers: 4, ReadRate: 0, MaxInFlight: 1000,
+		},
+		SSE:     SSE{MaxConnections: 1000, Heartbeat: 15 * time.Second, StallTimeout: time.Minute},
 		Hub:     Hub{Ring: 8192, RingBytes: 128 * MiB},
 		Metrics: Metrics{Public: true},
 	}
