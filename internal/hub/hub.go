@@ -23,6 +23,8 @@ import (
 type Journal interface {
 	// Extent tells what the journal holds now.
 	Extent(ctx context.Context) (gatecast.Extent, error)
+	// Since returns the position after which everything was stored at t or later.
+	Since(ctx context.Context, t time.Time) (gatecast.Seq, error)
 	// Read returns up to max events after a position without blocking, or a
 	// Gap error if some of them are gone.
 	Read(ctx context.Context, after gatecast.Seq, max int) ([]gatecast.Event, error)
@@ -62,8 +64,8 @@ type Hub struct {
 	broken  atomic.Pointer[error] // why the journal cannot be followed; nil while it can
 }
 
-// New makes a Hub that stands at the journal's newest event. What was stored
-// before is read from the journal by those who want it.
+// New makes a Hub that stands at the journal's newest event, with those before
+// it in memory as far as the ring holds them and the journal can be read now.
 func New(ctx context.Context, j Journal, o Options) (*Hub, error) {
 	o = o.withDefaults()
 	extent, err := j.Extent(ctx)
@@ -72,6 +74,7 @@ func New(ctx context.Context, j Journal, o Options) (*Hub, error) {
 	}
 	h := &Hub{journal: j, opts: o, ring: newRing(o.Ring, extent.Last)}
 	h.ring.maxBytes = o.RingBytes
+	h.prefill(ctx, extent)
 	return h, nil
 }
 

@@ -63,6 +63,12 @@ func (j *fakeJournal) Extent(context.Context) (gatecast.Extent, error) {
 	return gatecast.Extent{First: j.first, Last: gatecast.Seq(len(j.events))}, nil
 }
 
+func (j *fakeJournal) Since(context.Context, time.Time) (gatecast.Seq, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.first - 1, nil
+}
+
 func (j *fakeJournal) Read(_ context.Context, after gatecast.Seq, max int) ([]gatecast.Event, error) {
 	got, _, err := j.read(after, max)
 	return got, err

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"time"
 
 	"github.com/gatecast/gatecast"
 )
@@ -20,6 +21,9 @@ func (h *Hub) Listen() (moved <-chan struct{}, stop func()) {
 func (h *Hub) Window(after gatecast.Seq, buf []*gatecast.Event) ([]*gatecast.Event, bool) {
 	return h.ring.window(after, buf)
 }
+
+// Floor returns the position after which the ring holds every event.
+func (h *Hub) Floor() gatecast.Seq { return h.ring.base() }
 
 // Read appends to buf, up to its capacity, the events after a position, from
 // the ring if it holds them and else from the journal. It does not wait for
@@ -42,4 +46,13 @@ func (h *Hub) Read(ctx context.Context, after gatecast.Seq, buf []*gatecast.Even
 func (h *Hub) Oldest(ctx context.Context) (gatecast.Seq, error) {
 	extent, err := h.journal.Extent(ctx)
 	return extent.First, err
+}
+
+// Extent tells what the journal holds now.
+func (h *Hub) Extent(ctx context.Context) (gatecast.Extent, error) { return h.journal.Extent(ctx) }
+
+// Since returns the position after which everything was stored at t or later,
+// as the journal has it.
+func (h *Hub) Since(ctx context.Context, t time.Time) (gatecast.Seq, error) {
+	return h.journal.Since(ctx, t)
 }

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"slices"
 	"sort"
 	"sync"
 
@@ -46,6 +47,20 @@ func (r *ring) push(ev *gatecast.Event) {
 	r.last = ev.Seq
 }
 
+// fill puts pages of events, the newest first, into an empty ring: everything
+// after floor up to last. The newest event may be before last, if that is lost.
+func (r *ring) fill(floor, last gatecast.Seq, pages [][]gatecast.Event) {
+	r.reset(floor)
+	for _, page := range slices.Backward(pages) {
+		for i := range page {
+			r.push(&page[i])
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.last = last
+}
+
 // reset empties the ring, so that it goes on after last.
 func (r *ring) reset(last gatecast.Seq) {
 	r.mu.Lock()
@@ -59,6 +74,12 @@ func (r *ring) head() gatecast.Seq {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return r.last
+}
+
+func (r *ring) base() gatecast.Seq {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.floor
 }
 
 // window appends to buf, up to its capacity, the events after a position. It

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -55,14 +56,24 @@ func (c *committer) run(quit context.Context) {
 		select {
 		case <-c.queue.wake:
 		case <-idle.C:
-			if err := c.mark.sync(); err != nil {
-				c.log.Error("the high-water mark is behind", "err", err)
-			}
+			c.tick()
 		}
 	}
 }
 
-// commit stores what is new in the calls with one flush, and answers them.
+// tick does what a commit leaves for later.
+func (c *committer) tick() {
+	err := c.mark.sync()
+	if !c.doubt {
+		err = errors.Join(err, c.mark.note())
+	}
+	if err != nil {
+		c.log.Error("the high-water mark is behind", "err", err)
+	}
+}
+
+// commit stores what is new in the calls together, and answers them: one flush
+// for each lone event, a few for a batch of any size (see pace).
 func (c *committer) commit(quit context.Context, calls []*call) {
 	calls = waiting(calls)
 	if len(calls) == 0 {
@@ -300,7 +311,7 @@ func (c *committer) publishResult(items []*item, base gatecast.Seq) {
 	if end == base {
 		return
 	}
-	if err := c.mark.set(end); err != nil {
+	if err := errors.Join(c.mark.set(end), c.mark.note()); err != nil {
 		c.log.Error("the high-water mark is behind", "err", err)
 	}
 	c.tail.push(fresh)

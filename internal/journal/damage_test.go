@@ -2,9 +2,11 @@ package journal_test
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/gatecast/gatecast"
 	"github.com/gatecast/gatecast/internal/journal"
@@ -141,5 +143,65 @@ func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestLostFrontBlocksAreNotTakenForRetention removes the oldest block of a
+// journal that is far younger than the age at which events are removed.
+func TestLostFrontBlocksAreNotTakenForRetention(t *testing.T) {
+	dir := t.TempDir()
+	j := mustOpen(t, journal.Options{Dir: dir, Check: journal.Check{LowDisk: -1}})
+	for call := range 3 {
+		events := journaltest.Events(fmt.Sprint("call", call), 1000)
+		for i := range events {
+			events[i].Data = make([]byte, 4096)
+		}
+		if _, err := j.Append(t.Context(), events); err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(t, j.Close(t.Context()))
+	blocks, err := filepath.Glob(filepath.Join(dir, "jetstream", "jetstream", "*", "streams", "*", "msgs", "*.blk"))
+	if err != nil || len(blocks) < 2 {
+		t.Fatalf("blocks %v, %v, want several", blocks, err)
+	}
+	must(t, os.Remove(filepath.Join(filepath.Dir(blocks[0]), "1.blk")))
+	for range 2 {
+		j = mustOpen(t, journal.Options{Dir: dir, Check: journal.Check{LowDisk: -1}})
+		x, err := j.Extent(t.Context())
+		must(t, err)
+		if x.First <= 1 || x.Last != 3000 {
+			t.Fatalf("extent %+v, want a later first event", x)
+		}
+		if h := j.Holes(); len(h) != 1 || h[0].From != 1 || h[0].To != x.First-1 {
+			t.Errorf("holes %+v, want one from 1 to %d", h, x.First-1)
+		}
+		must(t, j.Close(t.Context()))
+	}
+}
+
+// TestWhatAgeRemovesIsNoHole lets events grow old while the journal is open,
+// and while it is closed.
+func TestWhatAgeRemovesIsNoHole(t *testing.T) {
+	dir := t.TempDir()
+	options := journal.Options{Dir: dir, MaxAge: 300 * time.Millisecond, Check: journal.Check{LowDisk: -1}}
+	for round := range 3 {
+		j := mustOpen(t, options)
+		if h := j.Holes(); len(h) > 0 {
+			t.Fatalf("round %d: holes %+v", round, h)
+		}
+		for i := range 2 {
+			if _, err := j.Append(t.Context(), journaltest.Events(fmt.Sprint(round, i), 10)); err != nil {
+				t.Fatal(err)
+			}
+			for i == 0 {
+				if x, err := j.Extent(t.Context()); err != nil || x.Events == 0 {
+					must(t, err)
+					break
+				}
+			}
+		}
+		must(t, j.Close(t.Context()))
+		<-time.After(options.MaxAge)
 	}
 }

@@ -39,11 +39,12 @@ func hashID(id string) idHash {
 func (x *index) find(id idHash) gatecast.Seq { return x.seqs[id] }
 
 // add remembers an ID and forgets those outside the window or beyond the limit.
+// An ID that is known stays where it was stored first.
 func (x *index) add(id idHash, seq gatecast.Seq, at time.Time) {
-	if _, known := x.seqs[id]; !known {
+	if x.seqs[id] == 0 {
 		x.order = append(x.order, remembered{id, at.UnixMilli()})
+		x.seqs[id] = seq
 	}
-	x.seqs[id] = seq
 	x.expire(at)
 }
 

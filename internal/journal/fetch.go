@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/gatecast/gatecast"
 	"github.com/nats-io/nats.go"
@@ -18,6 +19,7 @@ const fetchBytes = 4 << 20
 type stored struct {
 	seq gatecast.Seq
 	msg *nats.Msg
+	at  time.Time // of the commit, by JetStream's clock; zero unless the leader was asked
 }
 
 // fetcher reads stretches of the stream by sequence. A direct get is answered
@@ -77,31 +79,43 @@ func collect(ctx context.Context, sub *nats.Subscription) ([]stored, error) {
 		if err != nil {
 			return nil, errors.New("read events: an answer without its sequence")
 		}
-		out = append(out, stored{gatecast.Seq(seq), m})
+		out = append(out, stored{seq: gatecast.Seq(seq), msg: m})
 	}
 }
 
 // ask gets one message from the stream's leader; nil if the leader has none there.
 func (f fetcher) ask(ctx context.Context, seq gatecast.Seq) (*stored, error) {
-	reply, err := f.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+streamName, fmt.Appendf(nil, `{"seq":%d}`, seq))
+	m, err := f.leader(ctx, fmt.Appendf(nil, `{"seq":%d}`, seq))
 	if err != nil {
 		return nil, fmt.Errorf("ask the leader for event %d: %w", seq, err)
 	}
+	return m, nil
+}
+
+// leader gets the one message that a request names from the stream's leader;
+// nil if there is none.
+func (f fetcher) leader(ctx context.Context, request []byte) (*stored, error) {
+	reply, err := f.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+streamName, request)
+	if err != nil {
+		return nil, err
+	}
 	var answer struct {
 		Message *struct {
-			Header []byte `json:"hdrs"`
-			Data   []byte `json:"data"`
+			Seq    gatecast.Seq `json:"seq"`
+			Header []byte       `json:"hdrs"`
+			Data   []byte       `json:"data"`
+			At     time.Time    `json:"time"`
 		} `json:"message"`
 		Error *struct {
-			Code int    `json:"code"`
+			Code int    `json:"err_code"`
 			Text string `json:"description"`
 		} `json:"error"`
 	}
 	if err := json.Unmarshal(reply.Data, &answer); err != nil {
-		return nil, fmt.Errorf("read the leader's answer: %w", err)
+		return nil, fmt.Errorf("read the answer: %w", err)
 	}
-	if answer.Error != nil && answer.Error.Code >= 500 {
-		return nil, fmt.Errorf("ask the leader for event %d: %s", seq, answer.Error.Text)
+	if answer.Error != nil && answer.Error.Code != codeNoMessage {
+		return nil, errors.New(answer.Error.Text)
 	}
 	if answer.Message == nil {
 		return nil, nil
@@ -110,5 +124,6 @@ func (f fetcher) ask(ctx context.Context, seq gatecast.Seq) (*stored, error) {
 	if err != nil {
 		h = nats.Header{} // its checksum will not match either
 	}
-	return &stored{seq, &nats.Msg{Header: h, Data: answer.Message.Data}}, nil
+	m := answer.Message
+	return &stored{m.Seq, &nats.Msg{Header: h, Data: m.Data}, m.At}, nil
 }

@@ -183,26 +183,68 @@ func TestTheIndexForgetsByAgeAndByCount(t *testing.T) {
 	}
 }
 
+// TestTheTailNeverShowsAHole reads along while the tail grows and jumps. The
+// writer waits for the reader after each jump, so that both kinds are seen.
 func TestTheTailNeverShowsAHole(t *testing.T) {
 	tl := newTail(0, 4, 1<<20)
+	const end = 2000
 	var wg sync.WaitGroup
+	seen := make(chan struct{})
 	wg.Go(func() {
-		for i := range gatecast.Seq(2000) {
-			tl.push([]gatecast.Event{{Seq: i + 1}})
+		for i := gatecast.Seq(1); i <= end; i++ {
+			tl.push([]gatecast.Event{{Seq: i}})
 			if i%97 == 0 {
-				tl.advance(i + 3)
+				<-seen
+				i += 2
+				tl.advance(i)
 			}
 		}
 	})
-	wg.Go(func() {
-		for after := gatecast.Seq(0); after < 1990; after++ {
-			events, _ := tl.after(after, 10)
-			for i, e := range events {
-				if e.Seq != after+gatecast.Seq(i)+1 {
-					t.Errorf("after %d: seq %d in place %d", after, e.Seq, i)
-				}
+	shown, missed := 0, 0
+	for after := gatecast.Seq(0); after < end; {
+		events, held := tl.after(after, 10)
+		for i, e := range events {
+			if e.Seq != after+gatecast.Seq(i)+1 {
+				t.Fatalf("after %d: seq %d in place %d", after, e.Seq, i)
 			}
 		}
-	})
+		shown += len(events)
+		after += gatecast.Seq(len(events))
+		if !held {
+			missed++
+			after, _ = tl.end()
+		}
+		select {
+		case seen <- struct{}{}:
+		default:
+		}
+	}
 	wg.Wait()
+	if shown == 0 || missed == 0 {
+		t.Errorf("%d events were shown, %d times the reader had to jump; this checks nothing", shown, missed)
+	}
+}
+
+func TestTheIndexKeepsWhereAnIDWasStoredFirst(t *testing.T) {
+	x := newIndex(Dedup{}.withDefaults())
+	for seq := range gatecast.Seq(3) {
+		x.add(hashID("a"), seq+5, time.UnixMilli(0))
+	}
+	if got := x.find(hashID("a")); got != 5 || len(x.order) != 1 {
+		t.Errorf("the ID is at %d and remembered %d times, want at 5 and once", got, len(x.order))
+	}
+}
+
+// TestAFullCallIsRememberedWhole limits the memory of IDs to less than a call.
+func TestAFullCallIsRememberedWhole(t *testing.T) {
+	m := OpenMem(MemOptions{Dedup: Dedup{Max: 10}})
+	events := make([]gatecast.Event, MaxCall)
+	for i := range events {
+		events[i].ID = fmt.Sprint(i)
+	}
+	for _, want := range []gatecast.Receipt{{Accepted: MaxCall, First: 1, Last: MaxCall}, {Duplicates: MaxCall}} {
+		if r, err := m.Append(t.Context(), events); err != nil || r != want {
+			t.Errorf("%+v, %v, want %+v", r, err, want)
+		}
+	}
 }

@@ -145,7 +145,7 @@ func TestMetricsCountWhatWasStored(t *testing.T) {
 # HELP gatecast_journal_appended_total Events stored.
 # TYPE gatecast_journal_appended_total counter
 gatecast_journal_appended_total 3
-# HELP gatecast_journal_commits_total Commits: flushes to disk, each for one or more events.
+# HELP gatecast_journal_commits_total Commits to disk, each of one or more events.
 # TYPE gatecast_journal_commits_total counter
 gatecast_journal_commits_total 1
 # HELP gatecast_journal_duplicates_total Events dropped because their ID was stored already.

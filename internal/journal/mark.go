@@ -23,8 +23,11 @@ type mark struct {
 	first  atomic.Uint64 // oldest event held, as others last saw it
 	epoch  string
 	slot   int64
-	dirty  bool // written since the last sync
-	synced time.Time
+	last   gatecast.Seq // as last written
+	dirty  bool         // something written is not on disk yet
+	failed bool         // the last sync failed: what was written may never reach the disk
+	synced time.Time    // when that was last tried
+	ages   *ages        // nil until the journal is known
 }
 
 const markSlot = 128
@@ -76,42 +79,70 @@ func (m *mark) readSlot(slot int64) (r reached, ok bool) {
 	return r, check == crc32.ChecksumIEEE([]byte(r.String()))
 }
 
-// set writes the mark, and brings it to disk if that was last done a second ago.
+// set writes the mark, and brings it to disk if that was last tried a second ago.
 func (m *mark) set(last gatecast.Seq) error {
 	if m == nil {
 		return nil
 	}
-	r := reached{m.epoch, gatecast.Seq(m.first.Load()), last, time.Now().Unix()}
-	line := fmt.Sprintf("%s %08x", r, crc32.ChecksumIEEE([]byte(r.String())))
-	if _, err := m.f.WriteAt(fmt.Appendf(nil, "%-*s\n", markSlot-1, line), m.slot*markSlot); err != nil {
-		return fmt.Errorf("write the high-water mark: %w", err)
+	m.last = last
+	if err := m.write(); err != nil {
+		return err
 	}
-	m.slot, m.dirty = 1-m.slot, true
 	if time.Since(m.synced) >= time.Second {
 		return m.sync()
 	}
 	return nil
 }
 
-// sync brings what was written to disk.
+func (m *mark) write() error {
+	r := reached{m.epoch, gatecast.Seq(m.first.Load()), m.last, time.Now().Unix()}
+	line := fmt.Sprintf("%s %08x", r, crc32.ChecksumIEEE([]byte(r.String())))
+	m.dirty = true
+	if _, err := m.f.WriteAt(fmt.Appendf(nil, "%-*s\n", markSlot-1, line), m.slot*markSlot); err != nil {
+		return fmt.Errorf("write the high-water mark: %w", err)
+	}
+	m.slot = 1 - m.slot
+	return nil
+}
+
+// sync brings what was written to disk. After a failure the kernel may have
+// dropped it, and would call the next sync a success; so it is written again.
 func (m *mark) sync() error {
 	if m == nil || !m.dirty {
 		return nil
 	}
-	m.dirty, m.synced = false, time.Now()
+	m.synced = time.Now()
+	if m.failed {
+		if err := errors.Join(m.write(), m.write()); err != nil {
+			return err
+		}
+	}
 	if err := m.f.Sync(); err != nil {
+		m.failed = true
 		return fmt.Errorf("sync the high-water mark: %w", err)
 	}
+	m.dirty, m.failed = false, false
 	return nil
 }
 
-// reset begins another epoch; both copies are written, for the old one may be higher.
-func (m *mark) reset(epoch string, last gatecast.Seq) error {
+// note records the mark's age, now and then. Nothing may lie beyond the mark
+// that is in the journal already.
+func (m *mark) note() error {
+	if m == nil {
+		return nil
+	}
+	return m.ages.note(m.last, time.Now())
+}
+
+// reset begins an epoch, or goes on with it; both copies are written, for the
+// old one may be higher.
+func (m *mark) reset(epoch string, last gatecast.Seq, maxAge time.Duration) error {
 	if m == nil {
 		return nil
 	}
 	m.epoch = epoch
-	return errors.Join(m.set(last), m.set(last), m.sync())
+	m.ages.begin(epoch, maxAge)
+	return errors.Join(m.set(last), m.set(last), m.sync(), m.note())
 }
 
 // see tells the mark which event is the oldest held.

@@ -146,6 +146,37 @@ func (m *Mem) Extent(context.Context) (gatecast.Extent, error) {
 	}, nil
 }
 
+// Since is Journal.Since, whatever the clock has done.
+func (m *Mem) Since(ctx context.Context, t time.Time) (gatecast.Seq, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	t = searchable(t)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return 0, errClosed()
+	}
+	m.retain(time.Now())
+	for i := range m.events {
+		if !m.events[i].Stored.Before(t) {
+			return m.events[i].Seq - 1, nil
+		}
+	}
+	return m.last, nil
+}
+
+// Expire removes the oldest events up to a position: what retention looks like
+// from above.
+func (m *Mem) Expire(upTo gatecast.Seq) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for len(m.events) > 0 && m.events[0].Seq <= upTo {
+		m.bytes -= uint64(len(m.events[0].Data) + overhead)
+		m.events = m.events[1:]
+	}
+}
+
 // Healthy returns what Fail has set.
 func (m *Mem) Healthy() error {
 	m.mu.Lock()

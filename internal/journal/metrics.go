@@ -29,7 +29,7 @@ func newMeters() *meters {
 	return &meters{
 		appended:   counter("appended_total", "Events stored."),
 		duplicates: counter("duplicates_total", "Events dropped because their ID was stored already."),
-		commits:    counter("commits_total", "Commits: flushes to disk, each for one or more events."),
+		commits:    counter("commits_total", "Commits to disk, each of one or more events."),
 		latency:    histogram("append_seconds", "Time from Append to its answer, on disk.", seconds),
 		commitTime: histogram("commit_seconds", "Time of one commit, fsync included.", seconds),
 		commitSize: histogram("commit_events", "Events in one commit.", prometheus.ExponentialBuckets(1, 2, 11)),

@@ -62,7 +62,7 @@ type Options struct {
 // IDs are read back at start, which takes about a second per 80,000 of them.
 type Dedup struct {
 	Window time.Duration // how long an ID is remembered; default 1 h
-	Max    int           // IDs remembered, about 100 bytes each; the oldest is forgotten; default 262,144
+	Max    int           // IDs remembered, about 100 bytes each; the oldest is forgotten; at least MaxCall, default 262,144
 }
 
 // Commit tunes group commit: what waits while one commit is on its way goes
@@ -106,7 +106,7 @@ func (o Options) withDefaults() Options {
 
 func (d Dedup) withDefaults() Dedup {
 	d.Window = cmp.Or(d.Window, time.Hour)
-	d.Max = cmp.Or(d.Max, 1<<18)
+	d.Max = max(cmp.Or(d.Max, 1<<18), MaxCall) // an event must not push out those of its own call
 	return d
 }
 

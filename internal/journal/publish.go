@@ -40,6 +40,7 @@ type pubAck struct {
 const (
 	codeBatchDuplicate = 10201
 	codeTooBig         = 10054
+	codeNoMessage      = 10037
 )
 
 // batch stores all items or none, with Seqs in a row.

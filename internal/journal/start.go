@@ -19,6 +19,9 @@ func (j *Journal) openStream(ctx context.Context) (err error) {
 		if j.link.mark, old, err = openMark(j.opts.Dir); err != nil {
 			return err
 		}
+		if j.link.mark.ages, err = openAges(j.opts.Dir); err != nil {
+			j.opts.Log.Warn("events lost at the front may be taken for old ones", "err", err)
+		}
 	}
 	if j.stream, err = j.awaitStream(ctx, old.last == 0); err != nil {
 		return err
@@ -41,7 +44,7 @@ func (j *Journal) openStream(ctx context.Context) (err error) {
 		j.checkFront(old, state)
 	}
 	j.link.mark.see(state.FirstSeq)
-	return j.link.mark.reset(j.epoch, last)
+	return j.link.mark.reset(j.epoch, last, j.opts.MaxAge)
 }
 
 // awaitStream opens the stream, and waits for a cluster that has no leader yet
@@ -85,13 +88,23 @@ func (j *Journal) checkFront(old reached, state jetstream.StreamState) {
 	if state.Msgs == 0 {
 		first = gatecast.Seq(state.LastSeq) + 1
 	}
-	old.first = max(old.first, 1)
+	lost := Hole{From: max(old.first, 1), To: first - 1, What: whatFront}
 	bySize := state.Bytes >= uint64(j.opts.MaxBytes)/2
-	// The newest event was stored shortly before the mark was written, so age
-	// cannot have removed everything unless the mark is that old.
-	byAge := j.opts.MaxAge > 0 && (state.Msgs > 0 || time.Since(time.Unix(old.at, 0)) > j.opts.MaxAge)
-	if first > old.first && !bySize && !byAge {
-		j.holes.add(Hole{From: old.first, To: first - 1, What: whatFront})
+	if maxAge := j.link.mark.ages.limit(j.opts.MaxAge); maxAge > 0 && !bySize {
+		young, known := j.link.mark.ages.young(j.epoch, maxAge, time.Now())
+		// Without that knowledge: the newest event was stored shortly before the
+		// mark was written, so age cannot have removed everything unless the
+		// mark is that old.
+		byAge := state.Msgs > 0 || time.Since(time.Unix(old.at, 0)) > maxAge
+		switch {
+		case known:
+			lost.From = max(lost.From, young+1)
+		case byAge:
+			return
+		}
+	}
+	if lost.From <= lost.To && !bySize {
+		j.holes.add(lost)
 	}
 }
 

@@ -16,6 +16,7 @@ type Journal interface {
 	Append(ctx context.Context, events []gatecast.Event) (gatecast.Receipt, error)
 	Read(ctx context.Context, after gatecast.Seq, limit int) ([]gatecast.Event, error)
 	Follow(ctx context.Context, after gatecast.Seq) gatecast.Stream
+	Since(ctx context.Context, t time.Time) (gatecast.Seq, error)
 	Extent(ctx context.Context) (gatecast.Extent, error)
 	Healthy() error
 	Close(ctx context.Context) error
@@ -54,6 +55,9 @@ func Run(t *testing.T, s Subject) {
 		{"FollowWaitsAndEndsWithItsContext", followWaits},
 		{"CloseEndsFollowersAndRefusesAppends", closeEndsFollowers},
 		{"RetentionIsToldAsAGap", retentionIsTold},
+		{"SinceFindsTheFirstEventStoredAtATime", sinceFinds},
+		{"SinceNeverLiesBeforeWhatRetentionHasLeft", sinceAfterRetention},
+		{"SincePassesOverNothingUnderLoad", sinceUnderLoad},
 		{"AnythingGoesAsTheModelSays", modelAgrees},
 		{"ARestartForgetsNothing", restartForgetsNothing},
 	}
