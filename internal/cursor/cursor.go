@@ -1,0 +1,211 @@
+// Package cursor keeps how far each consumer has confirmed, in memory, and
+// writes it to disk in batches.
+//
+// It owns the key-value bucket that the cursors lie in, the rule by which two
+// nodes' knowledge of one cursor becomes one, and the limits on how many
+// cursors there are. It never reads the journal and never decides where a
+// connection begins (see resume). Start at [Open] and [Store.Begin].
+//
+// # What may be lost
+//
+// A confirmation is on disk within Options.Interval. After a crash a cursor
+// may stand where it stood that long ago, and what was confirmed since is sent
+// again. It never stands beyond what was confirmed.
+//
+// # Deleted apps
+//
+// Every node forgets an app's cursors by itself, when it sees that the app is
+// gone. In between, a node that has not seen it yet may write them to the
+// bucket once more. A node that has seen it leaves alone, for ten minutes,
+// every cursor made before it forgot the app. What slips through after that
+// (from a node that was cut off for longer) lies unused until [Store.Retain]
+// at the next start. An app that is made again with the same key, while
+// another node has not yet seen that it was gone, may go on where it was; and
+// where clocks differ by more than the time between, its new cursor may be
+// left out of the bucket until it moves.
+package cursor
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/gatecast/gatecast"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Options tunes a Store. The zero value suits, but for Epoch and Last.
+type Options struct {
+	Bucket    string           // name of the key-value bucket; default "gatecast_cursors"
+	Replicas  int              // copies in a cluster, 1 to 5; default 1 for a new bucket, unchanged for an old one
+	Interval  time.Duration    // between commits while something changes, and between tries while they fail; default 1 s
+	MaxPerApp int              // cursors of one app; beyond it the one idle longest is forgotten; default 1,000
+	Epoch     string           // of the journal
+	Last      gatecast.Seq     // newest event of the journal at the start; a cursor of Epoch beyond it is brought back to it
+	Timeout   time.Duration    // of one request to the bucket, of Begin, and of Run's last commit; default 5 s
+	Mem       *Mem             // for OpenMem: the bucket; default: a new one
+	Now       func() time.Time // default time.Now
+	Log       *slog.Logger     // default: discard
+}
+
+func (o Options) withDefaults() Options {
+	o.Bucket = cmp.Or(o.Bucket, "gatecast_cursors")
+	o.Interval = cmp.Or(o.Interval, time.Second)
+	o.MaxPerApp = cmp.Or(o.MaxPerApp, 1000)
+	o.Timeout = cmp.Or(o.Timeout, 5*time.Second)
+	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
+	if o.Mem == nil {
+		o.Mem = &Mem{}
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return o
+}
+
+// Store holds the cursors. Its methods may be called from any goroutine. All
+// but Begin and Run are answered from memory.
+type Store struct {
+	opts   Options
+	bucket bucket
+	table  *table
+	meters *meters
+	wake   chan struct{} // holds one token while drawers are urgent
+	outage outage
+}
+
+// Open reads every cursor in js, which must stay usable until Run has
+// returned. Its error is Unavailable if the bucket cannot be reached, and
+// Invalid if a newer gatecast has written it. A drawer that cannot be read is
+// logged and counts as empty: its consumers begin anew.
+func Open(ctx context.Context, js jetstream.JetStream, o Options) (*Store, error) {
+	o = o.withDefaults()
+	kv, err := openKV(ctx, js, o)
+	if err != nil {
+		return nil, err
+	}
+	s := newStore(kv, o)
+	if err := s.load(ctx); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// OpenMem returns a store with the same behaviour in memory, for tests and
+// trials: what has been committed lies in Options.Mem, where another store
+// finds it.
+func OpenMem(o Options) *Store {
+	o = o.withDefaults()
+	s := newStore(o.Mem, o)
+	if err := s.load(context.Background()); err != nil {
+		s.opts.Log.Error("cursors cannot be read", "err", err)
+	}
+	return s
+}
+
+func newStore(b bucket, o Options) *Store {
+	s := &Store{opts: o, bucket: b, table: newTable(o.Epoch, o.MaxPerApp), wake: make(chan struct{}, 1)}
+	s.meters = newMeters(s.table)
+	return s
+}
+
+// Begin returns the cursor of a consumer, and true, or makes one at a position
+// and returns when it is on disk, so that a crash cannot forget that the
+// consumer was here. It needs Run to be running; callers that wait at the same
+// time share commits. If the bucket cannot be written in time the error is
+// Unavailable; the cursor is returned, and exists in memory, all the same.
+func (s *Store) Begin(ctx context.Context, c gatecast.Consumer, at gatecast.Seq) (cur gatecast.Cursor, existed bool, err error) {
+	cur, existed, stored, evicted := s.table.begin(c, at, s.now())
+	s.forgot(evicted)
+	if stored == nil {
+		return cur, existed, nil
+	}
+	s.nudge()
+	ctx, cancel := context.WithTimeout(ctx, s.opts.Timeout)
+	defer cancel()
+	select {
+	case <-stored:
+	case <-ctx.Done():
+		err = fmt.Errorf("store the cursor of app %s: %w", c.App, unavailable(ctx.Err()))
+	}
+	if now, found, there := s.table.get(c); there {
+		cur, existed = now, existed || found
+	}
+	return cur, existed, err
+}
+
+// Confirm says that a consumer has confirmed everything up to seq. It never
+// blocks. A consumer that is not there has been forgotten, and stays so.
+func (s *Store) Confirm(c gatecast.Consumer, seq gatecast.Seq) { s.table.confirm(c, seq, s.now()) }
+
+// Pass says that everything up to seq has been written to a consumer that
+// never confirms, and is taken for received. It never blocks.
+func (s *Store) Pass(c gatecast.Consumer, seq gatecast.Seq) { s.table.pass(c, seq, s.now()) }
+
+// Lose records that a consumer goes on after gap.To and that what lies between
+// is lost to it; nothing accepted since complete has been withheld from it.
+// The cursor moves forward, but for a gap between two journals, where it
+// moves to gap.To in any case. It never blocks.
+func (s *Store) Lose(c gatecast.Consumer, gap gatecast.GapNotice, complete time.Time) {
+	s.table.lose(c, gap, stamp(complete), s.now())
+}
+
+// Commit asks Run to write what has changed now. It never blocks; requests
+// that come faster than commits count as one.
+func (s *Store) Commit() {
+	s.table.hurry()
+	s.nudge()
+}
+
+func (s *Store) nudge() {
+	select {
+	case s.wake <- struct{}{}:
+	default: // Run has yet to wake for an earlier request
+	}
+}
+
+// Cursor returns the cursor of a consumer, and whether there is one.
+func (s *Store) Cursor(c gatecast.Consumer) (gatecast.Cursor, bool) {
+	cur, _, there := s.table.get(c)
+	return cur, there
+}
+
+// Of returns the cursors of an app, sorted by the consumer's name.
+func (s *Store) Of(app string) []gatecast.Cursor { return s.table.of(app) }
+
+// Forget forgets every cursor of an app that has been deleted.
+func (s *Store) Forget(app string) { s.table.forget(app, s.now()) }
+
+// Retain forgets the cursors of every app that keep does not know. It is for
+// the start: apps may have been deleted while this node was down.
+func (s *Store) Retain(keep func(app string) bool) {
+	for _, app := range s.table.names() {
+		if !keep(app) {
+			s.Forget(app)
+		}
+	}
+}
+
+// Healthy returns nil, or an Unavailable error if the last commit failed. The
+// store works on from memory all the same.
+func (s *Store) Healthy() error { return s.outage.err() }
+
+// Metrics returns the store's collectors, for the caller to register.
+func (s *Store) Metrics() []prometheus.Collector { return s.meters.all() }
+
+func (s *Store) now() time.Time { return stamp(s.opts.Now()) }
+
+// stamp is a time as it is stored: UTC, to the millisecond.
+func stamp(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
+
+// forgot accounts for cursors that had to go because there were too many.
+func (s *Store) forgot(evicted []gatecast.Cursor) {
+	s.meters.forgotten.Add(float64(len(evicted)))
+	for _, cur := range evicted {
+		s.opts.Log.Warn("an app has too many cursors; the one idle longest is forgotten, and its consumer will begin anew",
+			"app", cur.Consumer.App, "consumer", cur.Consumer.Name, "seq", cur.Seq, "limit", s.opts.MaxPerApp)
+	}
+}
