@@ -5,16 +5,18 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 )
 
 // AppSpec is what somebody asks for who wants a new app.
 type AppSpec struct {
-	Name     string // required, 1 to 100 characters, unique
-	MaxConns int    // connections at once, up to [MaxAppConns]; 0 means no limit of its own
-	Window   Window // zero means [DefaultWindow]
-	Kinds    []Kind // what it receives; empty means every kind
+	Name     string  // required, 1 to 100 characters, unique
+	MaxConns int     // connections at once, up to [MaxAppConns]; 0 means no limit of its own
+	Window   Window  // zero means [DefaultWindow]
+	Kinds    []Kind  // what it receives; empty means every kind
+	CatchUp  CatchUp // zero fields mean the defaults of [CatchUp.WithDefaults]
 	// Key and Secret take over an app of another SenseLink server, so that its
 	// clients need no change. Both or neither; neither means new random ones.
 	Key    string // 16 lower-case hexadecimal characters
@@ -28,17 +30,26 @@ type AppPatch struct {
 	MaxConns *int
 	Window   *Window
 	Kinds    *[]Kind
+	Lookback *Lookback // of CatchUp: its Window
+	First    *First    // of CatchUp
+	Cursors  *CursorBy // of CatchUp
 }
 
 // MaxAppConns bounds an app's own connection limit; a bigger number is a
 // typing error, since the server's limit is reached long before.
 const MaxAppConns = 1_000_000
 
-// WithDefaults returns the spec with its zero window replaced by [DefaultWindow].
+// MinLookback is the shortest lookback besides [LookbackOff]: a server that is
+// away for less has not been missed, and a shorter one is a typing error.
+const MinLookback = Lookback(time.Second)
+
+// WithDefaults returns the spec with what is zero in its windows and its
+// catch-up replaced: see [DefaultWindow] and [CatchUp.WithDefaults].
 func (s AppSpec) WithDefaults() AppSpec {
 	if s.Window == 0 {
 		s.Window = DefaultWindow
 	}
+	s.CatchUp = s.CatchUp.WithDefaults()
 	return s
 }
 
@@ -65,7 +76,29 @@ func (s AppSpec) Validate() error {
 			return invalidField(path, k.String(), "every kind at most once", "the kind is listed twice")
 		}
 	}
+	if err := s.CatchUp.Validate(); err != nil {
+		return err
+	}
 	return s.validateCredentials()
+}
+
+// Validate returns an Invalid error that names the first field which cannot
+// stand and what could stand there, or nil. A zero field cannot stand: see
+// [CatchUp.WithDefaults].
+func (c CatchUp) Validate() error {
+	if c.Window < MinLookback && c.Window != LookbackOff && c.Window != LookbackAll {
+		return invalidField("/catch_up", c.Window.String(), `a duration of at least one second such as "24h", "off" or "all"`,
+			"the catch-up is too short")
+	}
+	if c.First != FirstLatest && c.First != FirstEarliest {
+		return invalidField("/first_connection", clip(string(c.First), 40), `"latest" or "earliest"`,
+			"this is no place for a first connection to begin")
+	}
+	if c.Cursors != CursorByApp && c.Cursors != CursorByAddress {
+		return invalidField("/cursors", clip(string(c.Cursors), 40), `"app" or "address"`,
+			"there is no such way to keep cursors")
+	}
+	return nil
 }
 
 func (s AppSpec) validateCredentials() error {
@@ -135,6 +168,15 @@ func (p AppPatch) Apply(a *App) {
 	}
 	if p.Kinds != nil {
 		a.Kinds = slices.Clone(*p.Kinds)
+	}
+	if p.Lookback != nil {
+		a.CatchUp.Window = *p.Lookback
+	}
+	if p.First != nil {
+		a.CatchUp.First = *p.First
+	}
+	if p.Cursors != nil {
+		a.CatchUp.Cursors = *p.Cursors
 	}
 }
 

@@ -95,6 +95,9 @@ func serverAddress(c *cli.Command) (string, error) {
 // directory.
 func findToken(c *cli.Command) (string, error) {
 	if token := strings.TrimSpace(c.String("token")); token != "" {
+		if strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			return "", usage(c, "--token holds a character that is in no token")
+		}
 		return token, nil
 	}
 	path := filepath.Join(c.String("data"), tokenFile)
@@ -146,7 +149,7 @@ func (a *api) send(ctx context.Context, method, path, contentType string, body [
 		return nil, a.unreachable(ctx, err)
 	}
 	if res.StatusCode < 200 || res.StatusCode > 299 {
-		return nil, refusal(res, answer)
+		return nil, a.refusal(res, answer)
 	}
 	if out != nil {
 		if err := json.Unmarshal(answer, out); err != nil {
@@ -173,6 +176,9 @@ func (a *api) unreachable(ctx context.Context, err error) error {
 	case errors.As(err, &certificate):
 		e.Message += ": its certificate is not trusted here: " + certificate.Err.Error()
 		e.Remedy = "trust the certificate's issuer on this machine, or use the name that the certificate is for"
+	case errors.Is(err, http.ErrSchemeMismatch):
+		e.Message += ": it speaks HTTP, not HTTPS"
+		e.Remedy = "give it as --server http://" + strings.TrimPrefix(a.base, "https://") + " (or in GATECAST_SERVER)"
 	case errors.As(err, &late) && late.Timeout():
 		e.Message += ": no answer in time"
 		e.Remedy = "look at the server's log, then try again"
@@ -195,9 +201,13 @@ func rootCause(err error) string {
 }
 
 // refusal turns an answer that is no success into an error.
-func refusal(res *http.Response, body []byte) error {
+func (a *api) refusal(res *http.Response, body []byte) error {
 	e, told := problem.Read(res, body)
 	switch {
+	case !told && bytes.Contains(body, []byte(wantsTLS)):
+		e.Code = gatecast.Unavailable
+		e.Message = "cannot reach " + a.base + ": it speaks HTTPS, not HTTP"
+		e.Remedy = "give it as --server https://" + strings.TrimPrefix(a.base, "http://") + " (or in GATECAST_SERVER)"
 	case !told:
 		e.Remedy = "check --server: this answer does not look like gatecast's"
 	case e.Code == gatecast.Unauthenticated && e.Remedy == "":
@@ -205,6 +215,9 @@ func refusal(res *http.Response, body []byte) error {
 	}
 	return e
 }
+
+// wantsTLS is what net/http answers to HTTP on a port with TLS.
+const wantsTLS = "Client sent an HTTP request to an HTTPS server"
 
 func notGatecast(base string, cause error) error {
 	e := gatecast.Errorf(gatecast.Internal, "%s gave an answer that is not gatecast's", base)

@@ -32,12 +32,18 @@ func appCommand(t terminal) *cli.Command {
 				Name: "list", Usage: "List all apps", Flags: remoteFlags(),
 				Action: func(ctx context.Context, c *cli.Command) error { return listApps(ctx, t, c) },
 			},
-			oneApp(t, "show", "Show one app", func(ctx context.Context, a *api, key string, out any) ([]byte, error) {
-				return a.call(ctx, http.MethodGet, appPath(key), nil, out)
-			}),
+			{
+				Name: "show", Usage: "Show one app and how far its clients have got", ArgsUsage: "KEY", Flags: remoteFlags(),
+				Action: func(ctx context.Context, c *cli.Command) error { return showOneApp(ctx, t, c) },
+			},
+			{
+				Name: "cursors", Usage: "Show how far the clients of an app have got", ArgsUsage: "KEY", Flags: remoteFlags(),
+				Action: func(ctx context.Context, c *cli.Command) error { return showCursors(ctx, t, c) },
+			},
 			oneApp(t, "reveal", "Show the secret of an app", func(ctx context.Context, a *api, key string, out any) ([]byte, error) {
 				return a.call(ctx, http.MethodGet, appPath(key, "secret"), nil, out)
 			}),
+			appUpdate(t),
 			appRotate(t),
 			oneApp(t, "disable", "Refuse an app and close its connections", func(ctx context.Context, a *api, key string, out any) ([]byte, error) {
 				return a.call(ctx, http.MethodPost, appPath(key, "disable"), nil, out)
@@ -59,6 +65,9 @@ type appView struct {
 	MaxConns int       `json:"max_connections"`
 	Window   string    `json:"timestamp_window"`
 	Kinds    []int     `json:"kinds"`
+	CatchUp  string    `json:"catch_up"`
+	First    string    `json:"first_connection"`
+	Cursors  string    `json:"cursors"`
 	Created  time.Time `json:"created"`
 	Secrets  []struct {
 		Created time.Time  `json:"created"`
@@ -97,20 +106,28 @@ func showApp(t terminal, c *cli.Command, body []byte, app appView) error {
 	if c.Bool("json") {
 		return printJSON(t.out, body)
 	}
+	return properties(t.out, appPairs(app)...)
+}
+
+// appPairs is an app as names and values.
+func appPairs(app appView) []string {
 	pairs := []string{"app key", app.Key}
 	if app.Secret != "" {
 		pairs = append(pairs, "app secret", app.Secret)
 	}
 	if app.Name == "" { // the answer to reveal has no more
-		return properties(t.out, pairs...)
+		return pairs
 	}
 	pairs = append(
 		pairs,
-		"name", app.Name,
+		"name", clean(app.Name),
 		"enabled", yesNo(app.Enabled),
 		"connections at most", limitText(app.MaxConns),
 		"timestamp window", app.Window,
 		"receives", kindsText(app.Kinds),
+		"catch-up", app.CatchUp,
+		"first connection", app.First,
+		"cursors", "by "+app.Cursors,
 		"created", timeText(app.Created),
 	)
 	for _, s := range app.Secrets {
@@ -120,7 +137,7 @@ func showApp(t terminal, c *cli.Command, body []byte, app appView) error {
 		}
 		pairs = append(pairs, "secret of "+timeText(s.Created), until)
 	}
-	return properties(t.out, pairs...)
+	return pairs
 }
 
 func listApps(ctx context.Context, t terminal, c *cli.Command) error {

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"strings"
 
 	"github.com/urfave/cli/v3"
 )
@@ -36,6 +34,7 @@ func commands(t terminal) *cli.Command {
 			listenCommand(t),
 			signCommand(t),
 			statusCommand(t),
+			connectionsCommand(t),
 			versionCommand(t),
 		},
 		Reader:                    t.in,
@@ -67,51 +66,4 @@ func inherit(c *cli.Command) {
 		}
 		inherit(sub)
 	}
-}
-
-// wrongUsage makes what the library complains about a usage error.
-func wrongUsage(_ context.Context, c *cli.Command, err error, _ bool) error {
-	text := strings.TrimSuffix(err.Error(), ".")
-	text = strings.Replace(text, "flag provided but not defined: ", "there is no flag ", 1)
-	text = strings.Replace(text, "No help topic for ", "there is no command ", 1)
-	if rest, ok := strings.CutPrefix(text, "Required flag "); ok {
-		text = "the flag --" + strings.Trim(strings.TrimSuffix(rest, " not set"), `"`) + " is missing"
-	}
-	return usage(c, "%s", text)
-}
-
-// noSuchCommand is the action of a command that has only subcommands.
-func noSuchCommand(_ context.Context, c *cli.Command) error {
-	if c.Args().Len() == 0 {
-		return cli.ShowSubcommandHelp(c)
-	}
-	name := c.Args().First()
-	if name == "" {
-		return usage(c, "the command is empty")
-	}
-	err := usage(c, "there is no command %q", strings.TrimSpace(c.FullName()+" "+name))
-	// The library always suggests something; the first letter is seldom mistyped.
-	if near := cli.SuggestCommand(c.Commands, name); near != "" && near[0] == name[0] {
-		err.hint = fmt.Sprintf("did you mean %q? ", c.FullName()+" "+near) + err.hint
-	}
-	return err
-}
-
-// arguments checks that a command got between least and most arguments.
-func arguments(c *cli.Command, least, most int) error {
-	switch n := c.Args().Len(); {
-	case n < least:
-		return usage(c, "%s needs %s", c.FullName(), c.ArgsUsage)
-	case n > most && most == 0:
-		return usage(c, "%s takes no argument, but got %q", c.FullName(), c.Args().First())
-	case n > most:
-		return usage(c, "%s takes only %s, but got %q too", c.FullName(), c.ArgsUsage, c.Args().Get(most))
-	}
-	// An unset variable of a script, or a path that would lead elsewhere.
-	for _, arg := range c.Args().Slice() {
-		if arg == "" || arg == "." || arg == ".." {
-			return usage(c, "%s needs %s, but got %q", c.FullName(), c.ArgsUsage, arg)
-		}
-	}
-	return nil
 }

@@ -2,9 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"strings"
+	"syscall"
 
 	"github.com/urfave/cli/v3"
 
@@ -33,7 +37,7 @@ func configCommand(t terminal) *cli.Command {
 		Commands: []*cli.Command{
 			printer(t, "sample", "Print a settings file with every setting explained", config.Sample),
 			printer(t, "doc", "Print the manual of the settings (Markdown)", config.Markdown),
-			printer(t, "env", "List the variables of all settings with their defaults", envList),
+			envCommand(t),
 		},
 	}
 }
@@ -52,12 +56,29 @@ func printer(t terminal, name, text string, produce func() []byte) *cli.Command 
 	}
 }
 
-func envList() []byte {
-	var b strings.Builder
-	for _, k := range config.Keys() {
-		fmt.Fprintf(&b, "%s=%s\n", k.Env, k.Default)
+func envCommand(t terminal) *cli.Command {
+	return &cli.Command{
+		Name: "env", Usage: "List the variables of all settings with their defaults",
+		Flags: []cli.Flag{jsonFlag()},
+		Action: func(_ context.Context, c *cli.Command) error {
+			if err := arguments(c, 0, 0); err != nil {
+				return err
+			}
+			if c.Bool("json") {
+				defaults := map[string]string{}
+				for _, k := range config.Keys() {
+					defaults[k.Env] = k.Default
+				}
+				return printValue(t.out, defaults)
+			}
+			var b strings.Builder
+			for _, k := range config.Keys() {
+				fmt.Fprintf(&b, "%s=%s\n", k.Env, k.Default)
+			}
+			_, err := io.WriteString(t.out, b.String())
+			return err
+		},
 	}
-	return []byte(b.String())
 }
 
 // settingFlags are the flags that change settings. Each setting is a flag of
@@ -99,5 +120,27 @@ func loadConfig(c *cli.Command) (config.Config, config.Origins, error) {
 			flags[key] = c.String(short)
 		}
 	}
-	return config.Load(config.Sources{File: c.String("config"), Env: os.Environ(), Flags: flags})
+	file := c.String("config")
+	cfg, origins, err := config.Load(config.Sources{File: file, Env: os.Environ(), Flags: flags})
+	if settings := (*config.LoadError)(nil); err != nil && !errors.As(err, &settings) {
+		err = unreadable(file, err)
+	}
+	return cfg, origins, err
+}
+
+// unreadable says what to do about a settings file that cannot be read.
+func unreadable(path string, err error) error {
+	hint := "check --config, or GATECAST_CONFIG"
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return &usageError{
+			text: fmt.Sprintf("there is no settings file %q", path),
+			hint: hint + "; gatecast config sample prints one to start from",
+		}
+	case errors.Is(err, fs.ErrPermission):
+		return &usageError{text: fmt.Sprintf("this user may not read the settings file %q", path), hint: "make it readable for the user that runs gatecast"}
+	case errors.Is(err, syscall.EISDIR):
+		return &usageError{text: fmt.Sprintf("the settings file %q is a directory", path), hint: hint}
+	}
+	return &usageError{text: fmt.Sprintf("the settings file %q cannot be read: %s", path, rootCause(err)), hint: hint}
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"strconv"
 	"syscall"
 
@@ -32,7 +33,7 @@ func demoCommand(t terminal) *cli.Command {
 people and a working day every few minutes, and connects to it as an app. Its data
 is thrown away at the end, unless --data says where to keep it.`,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "listen", Value: demoAddress, Usage: "`ADDRESS` to listen on"},
+			&cli.StringFlag{Name: "listen", Value: demoAddress, Usage: "`ADDRESS` of this machine alone to listen on"},
 			&cli.IntFlag{Name: "port", Usage: "listen on this port of 127.0.0.1"},
 			&cli.StringFlag{Name: "data", Usage: "keep the data in `DIR`", HideDefault: true},
 			&cli.Int64Flag{Name: "seed", Value: 1, Usage: "another seed makes other people and other days"},
@@ -54,6 +55,10 @@ func demo(ctx context.Context, t terminal, c *cli.Command) error {
 	if err != nil {
 		return err
 	}
+	// A reader that has seen enough, such as head, must not end the process
+	// before the data is gone: the write fails instead.
+	signal.Ignore(syscall.SIGPIPE)
+	defer signal.Reset(syscall.SIGPIPE)
 	data := c.String("data")
 	if data == "" {
 		if data, err = os.MkdirTemp("", "gatecast-demo-"); err != nil {
@@ -64,7 +69,11 @@ func demo(ctx context.Context, t terminal, c *cli.Command) error {
 	cfg := config.Default()
 	cfg.Server.Listen, cfg.Server.Data, cfg.Server.DrainSpread = address, data, 0
 	cfg.Log.Level = "warn"
-	return explainListen(address, runDemo(ctx, t, cfg, &sim.Options{Seed: c.Int64("seed"), Rate: c.Float("rate")}, c.Int("count")))
+	err = runDemo(ctx, t, cfg, &sim.Options{Seed: c.Int64("seed"), Rate: c.Float("rate")}, c.Int("count"))
+	if errors.Is(err, syscall.EPIPE) {
+		return nil
+	}
+	return explainListen(address, err)
 }
 
 // demoListen chooses the address: the one asked for, or the usual one unless
@@ -77,7 +86,7 @@ func demoListen(t terminal, c *cli.Command) (string, error) {
 		return net.JoinHostPort("127.0.0.1", strconv.Itoa(c.Int("port"))), nil
 	}
 	if c.IsSet("listen") {
-		return c.String("listen"), nil
+		return c.String("listen"), loopbackOnly(c)
 	}
 	l, err := net.Listen("tcp", demoAddress)
 	if errors.Is(err, syscall.EADDRINUSE) {
@@ -88,6 +97,23 @@ func demoListen(t terminal, c *cli.Command) (string, error) {
 		return "", explainListen(demoAddress, err)
 	}
 	return demoAddress, l.Close()
+}
+
+// loopbackOnly refuses an address that others can reach: the demo prints its
+// administrator's token, and its events are invented.
+func loopbackOnly(c *cli.Command) error {
+	address := c.String("listen")
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return usage(c, "--listen %q is not an address such as %s", address, demoAddress)
+	}
+	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
+		return nil
+	}
+	return &usageError{
+		text: fmt.Sprintf("--listen %q can be reached from other machines, and the demo is for this one alone", address),
+		hint: "use --port, or an address such as " + demoAddress + "; a server for others is: gatecast serve",
+	}
 }
 
 // runDemo runs the server and, beside it, a client that shows its events.
@@ -127,7 +153,8 @@ func showDemo(ctx context.Context, t terminal, info app.Info, count int) error {
 	if err := invite(t, info, cred); err != nil {
 		return err
 	}
-	return listen(ctx, terminal{out: t.out, err: io.Discard}, info.URL, cred, gatecast.Filter{}, count, false)
+	l := newListener(terminal{out: t.out, err: io.Discard}, count, false)
+	return l.events(ctx, info.URL, cred, gatecast.Filter{})
 }
 
 // demoCredentials finds the demo's app in a data directory that was kept, or

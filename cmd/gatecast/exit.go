@@ -83,6 +83,24 @@ func report(w io.Writer, err error) {
 	}
 }
 
+// atFlag turns a refusal that names a field of the request, as a JSON Pointer,
+// into one that names the flag or argument that the user wrote it in.
+func atFlag(err error, flags map[string]string) error {
+	var e *gatecast.Error
+	if !errors.As(err, &e) || e.At == nil {
+		return err
+	}
+	field, _, _ := strings.Cut(strings.TrimPrefix(e.At.Path, "/"), "/")
+	flag, ok := flags[field]
+	if !ok {
+		return err
+	}
+	told, at := *e, *e.At
+	at.Path = flag
+	told.At = &at
+	return &told
+}
+
 // place is where in the input an error lies, as the beginning of its sentence.
 func place(at *gatecast.Place) string {
 	var s string

@@ -32,7 +32,8 @@ func run(t terminal, args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
-	err := commands(t).Run(ctx, args)
+	root := commands(t)
+	err := noSuchTopic(root, root.Run(ctx, args))
 	if err != nil {
 		report(t.err, err)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 )
 
 // printJSON writes an answer of the server as it came, indented for people.
@@ -30,11 +29,24 @@ func printValue(w io.Writer, v any) error {
 
 // table writes rows in columns, the first of them as a heading.
 func table(w io.Writer, rows [][]string) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	var widths []int
 	for _, row := range rows {
-		fmt.Fprintln(t, strings.Join(row, "\t")) // Flush tells of any error
+		for i, cell := range row {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], columns(cell))
+		}
 	}
-	return t.Flush()
+	var b strings.Builder
+	for _, row := range rows {
+		for i, cell := range row[:len(row)-1] {
+			b.WriteString(pad(cell, widths[i]+2))
+		}
+		b.WriteString(row[len(row)-1] + "\n")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
 }
 
 // properties writes names and values below each other.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/urfave/cli/v3"
@@ -80,6 +81,9 @@ func eventsToSend(t terminal, c *cli.Command) ([]byte, error) {
 	body, err := os.ReadFile(file)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, gatecast.Errorf(gatecast.NotFound, "there is no file %q", file)
+	}
+	if errors.Is(err, syscall.EISDIR) {
+		return nil, usage(c, "%q is a directory; it needs a file", file)
 	}
 	return body, err
 }

@@ -66,7 +66,7 @@ func createToken(ctx context.Context, t terminal, c *cli.Command) error {
 	var token tokenView
 	body, err := a.call(ctx, http.MethodPost, tokensPath, map[string]any{"name": c.Args().First(), "scopes": scopes}, &token)
 	if err != nil {
-		return err
+		return atFlag(err, map[string]string{"name": "NAME", "scopes": "--scope"})
 	}
 	if c.Bool("json") {
 		return printJSON(t.out, body)

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"slices"
@@ -30,7 +31,8 @@ func Load(src Sources) (Config, Origins, error) {
 		if err != nil {
 			return Config{}, nil, fmt.Errorf("read settings: %w", err)
 		}
-		l.file(src.File, document)
+		// Some editors begin a file with a byte order mark; TOML has none.
+		l.file(src.File, bytes.TrimPrefix(document, []byte("\uFEFF")))
 	}
 	l.env(src.Env)
 	l.flags(src.Flags)

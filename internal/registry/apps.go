@@ -32,6 +32,7 @@ func (r *Registry) CreateApp(ctx context.Context, spec gatecast.AppSpec) (*gatec
 		MaxConns: spec.MaxConns,
 		Window:   spec.Window,
 		Kinds:    slices.Sorted(slices.Values(spec.Kinds)),
+		CatchUp:  spec.CatchUp,
 		Created:  now,
 	}
 	value, err := encodeApp(a, r.seal)
@@ -117,7 +118,7 @@ func (r *Registry) UpdateApp(ctx context.Context, key string, patch gatecast.App
 	err := r.modify(ctx, key, func(a *gatecast.App) error {
 		before = a.Name
 		patch.Apply(a)
-		spec := gatecast.AppSpec{Name: a.Name, MaxConns: a.MaxConns, Window: a.Window, Kinds: a.Kinds}
+		spec := gatecast.AppSpec{Name: a.Name, MaxConns: a.MaxConns, Window: a.Window, Kinds: a.Kinds, CatchUp: a.CatchUp}
 		if err := spec.Validate(); err != nil {
 			return err
 		}

@@ -114,6 +114,7 @@ func testCreate(t *testing.T, c cluster) {
 	want := &gatecast.App{
 		Name: "Turnstile 門", Enabled: true, MaxConns: 3, Window: gatecast.DefaultWindow,
 		Kinds: []gatecast.Kind{gatecast.Record, gatecast.Alarm}, Created: stored,
+		CatchUp: gatecast.CatchUp{Window: gatecast.DefaultLookback, First: gatecast.FirstLatest, Cursors: gatecast.CursorByApp},
 		Secrets: []gatecast.Secret{{Created: stored}},
 	}
 	ignore := cmp.Options{cmpopts.IgnoreFields(gatecast.App{}, "Key"), cmpopts.IgnoreFields(gatecast.Secret{}, "Value")}
@@ -171,6 +172,9 @@ func testInvalid(t *testing.T, c cluster) {
 		"/timestamp_window": {{Name: "x", Window: -2}},
 		"/kinds/0":          {{Name: "x", Kinds: []gatecast.Kind{1}}},
 		"/kinds/1":          {{Name: "x", Kinds: []gatecast.Kind{gatecast.Alarm, gatecast.Alarm}}},
+		"/catch_up":         {{Name: "x", CatchUp: gatecast.CatchUp{Window: -3}}},
+		"/first_connection": {{Name: "x", CatchUp: gatecast.CatchUp{First: "middle"}}},
+		"/cursors":          {{Name: "x", CatchUp: gatecast.CatchUp{Cursors: "port"}}},
 		"/app_key": {
 			{Name: "x", Secret: secret},
 			{Name: "x", Key: "00112233445566FF", Secret: secret},
@@ -193,6 +197,9 @@ func testInvalid(t *testing.T, c cluster) {
 		"/max_connections":  {MaxConns: new(-1)},
 		"/timestamp_window": {Window: new(gatecast.Window(0))},
 		"/kinds/0":          {Kinds: &[]gatecast.Kind{7}},
+		"/catch_up":         {Lookback: new(gatecast.Lookback(0))},
+		"/first_connection": {First: new(gatecast.First(""))},
+		"/cursors":          {Cursors: new(gatecast.CursorBy(""))},
 	} {
 		_, err := r.UpdateApp(t.Context(), a.Key, patch)
 		wantCode(t, err, gatecast.Invalid, path)

@@ -55,6 +55,13 @@ func (m *model) node(t *rapid.T) *Registry { return rapid.SampledFrom(m.nodes).D
 var (
 	names = rapid.SampledFrom([]string{"a", "b", "c", "d"})
 	kinds = rapid.SliceOfNDistinct(rapid.SampledFrom(gatecast.Kinds()), 0, 2, rapid.ID)
+	// Sub-second parts survive being written as text.
+	lookbacks = rapid.OneOf(
+		rapid.SampledFrom([]gatecast.Lookback{gatecast.LookbackOff, gatecast.LookbackAll}),
+		rapid.Custom(func(t *rapid.T) gatecast.Lookback {
+			return gatecast.Lookback(rapid.Int64Min(int64(time.Second)).Draw(t, "ns"))
+		}),
+	)
 )
 
 func (m *model) key(t *rapid.T) string {
@@ -74,7 +81,10 @@ func (m *model) taken(name, by string) bool {
 }
 
 func (m *model) create(t *rapid.T) {
-	spec := gatecast.AppSpec{Name: names.Draw(t, "name"), MaxConns: rapid.IntRange(0, 9).Draw(t, "conns"), Kinds: kinds.Draw(t, "kinds")}
+	spec := gatecast.AppSpec{
+		Name: names.Draw(t, "name"), MaxConns: rapid.IntRange(0, 9).Draw(t, "conns"), Kinds: kinds.Draw(t, "kinds"),
+		CatchUp: gatecast.CatchUp{Window: lookbacks.Draw(t, "catch-up"), First: gatecast.FirstEarliest},
+	}
 	a, err := m.node(t).CreateApp(t.Context(), spec)
 	if m.taken(spec.Name, "") {
 		if gatecast.CodeOf(err) != gatecast.Conflict {
@@ -99,6 +109,9 @@ func (m *model) update(t *rapid.T) {
 	}
 	if rapid.Bool().Draw(t, "choose") {
 		patch.Kinds = new(kinds.Draw(t, "kinds"))
+	}
+	if rapid.Bool().Draw(t, "remember") {
+		patch.Lookback, patch.Cursors = new(lookbacks.Draw(t, "catch-up")), new(gatecast.CursorByAddress)
 	}
 	_, err := m.node(t).UpdateApp(t.Context(), key, patch)
 	if patch.Name != nil && m.taken(*patch.Name, key) {

@@ -18,7 +18,10 @@ const (
 	tokenEntry = "token."
 )
 
-// recordVersion goes up when an older gatecast would misread a record.
+// recordVersion goes up when an older gatecast would misread a record. The
+// fields of catch-up came without a new version: an older gatecast, which has
+// no catch-up, passes over them and serves the app as it always did. If it
+// changes the app, it drops them, and they are at their defaults again.
 const recordVersion = 1
 
 // appRecord is how an app lies in the store.
@@ -30,6 +33,9 @@ type appRecord struct {
 	MaxConns int             `json:"max_connections"`
 	Window   string          `json:"timestamp_window"`
 	Kinds    []gatecast.Kind `json:"kinds"`
+	CatchUp  string          `json:"catch_up"` // this and the two below are empty in older records
+	First    string          `json:"first_connection"`
+	Cursors  string          `json:"cursors"`
 	Created  time.Time       `json:"created"`
 	Secrets  []sealedSecret  `json:"secrets"` // newest first
 }
@@ -54,6 +60,7 @@ func encodeApp(a *gatecast.App, s *sealer) ([]byte, error) {
 	rec := appRecord{
 		V: recordVersion, Key: a.Key, Name: a.Name, Enabled: a.Enabled, MaxConns: a.MaxConns,
 		Window: a.Window.String(), Kinds: a.Kinds, Created: a.Created,
+		CatchUp: a.CatchUp.Window.String(), First: string(a.CatchUp.First), Cursors: string(a.CatchUp.Cursors),
 	}
 	for _, secret := range a.Secrets {
 		rec.Secrets = append(rec.Secrets, sealedSecret{
@@ -72,9 +79,13 @@ func decodeApp(value []byte, s *sealer) (*gatecast.App, error) {
 	if err != nil {
 		return nil, err
 	}
+	catchUp, err := rec.catchUp()
+	if err != nil {
+		return nil, err
+	}
 	a := &gatecast.App{
 		Key: rec.Key, Name: rec.Name, Enabled: rec.Enabled, MaxConns: rec.MaxConns,
-		Window: window, Kinds: rec.Kinds, Created: rec.Created,
+		Window: window, Kinds: rec.Kinds, CatchUp: catchUp, Created: rec.Created,
 	}
 	for _, sealed := range rec.Secrets {
 		plain, err := s.open(a.Key, sealed.Box)
@@ -84,6 +95,20 @@ func decodeApp(value []byte, s *sealer) (*gatecast.App, error) {
 		a.Secrets = append(a.Secrets, gatecast.Secret{Value: plain, Created: sealed.Created, Expires: sealed.Expires})
 	}
 	return a, nil
+}
+
+// catchUp reads the record's fields about it. What an older record lacks is at
+// its default.
+func (rec *appRecord) catchUp() (gatecast.CatchUp, error) {
+	c := gatecast.CatchUp{First: gatecast.First(rec.First), Cursors: gatecast.CursorBy(rec.Cursors)}
+	if rec.CatchUp != "" {
+		var err error
+		if c.Window, err = gatecast.ParseLookback(rec.CatchUp); err != nil {
+			return c, err
+		}
+	}
+	c = c.WithDefaults()
+	return c, c.Validate()
 }
 
 func encodeToken(t tokenItem) ([]byte, error) {

@@ -1,4 +1,5 @@
-// Package api is the JSON API for administrators: apps, tokens and status.
+// Package api is the JSON API for administrators: apps, tokens, connections and
+// status.
 //
 // It owns the routes under /api/v1, the JSON shapes and the OpenAPI document
 // made from them. It never decides what is valid and stores nothing: that is
@@ -45,6 +46,21 @@ type Status interface {
 	Status(ctx context.Context) (State, error)
 }
 
+// Connections tells who is connected to this node.
+type Connections interface {
+	// List returns every connection as it stands, in any order. There are no
+	// more of them than the server's limits allow. The caller may change the
+	// list.
+	List() []gatecast.Connection
+}
+
+// Cursors tells how far the consumers of apps have got.
+type Cursors interface {
+	// Of returns the cursors of an app, by its key, in any order. The caller may
+	// change the list.
+	Of(app string) []gatecast.Cursor
+}
+
 // State is how the server is at one moment.
 type State struct {
 	Version     string          // of the program
@@ -58,13 +74,15 @@ type State struct {
 
 // Options gives the API what it works on. All but Log and the limits are required.
 type Options struct {
-	Apps    Apps
-	Tokens  Tokens
-	Status  Status
-	Guard   auth.Guard   // its Fail is set to problem.Write if nil
-	Version string       // of the program, for the OpenAPI document; default "dev"
-	MaxBody int64        // of a request in bytes, a bigger one is refused with 413; default 64 KiB
-	Log     *slog.Logger // changes, revealed secrets, faults; default: discard
+	Apps        Apps
+	Tokens      Tokens
+	Status      Status
+	Connections Connections
+	Cursors     Cursors
+	Guard       auth.Guard   // its Fail is set to problem.Write if nil
+	Version     string       // of the program, for the OpenAPI document; default "dev"
+	MaxBody     int64        // of a request in bytes, a bigger one is refused with 413; default 64 KiB
+	Log         *slog.Logger // changes, revealed secrets, faults; default: discard
 }
 
 func (o Options) withDefaults() Options {
@@ -140,6 +158,8 @@ func (s *server) routes() []route {
 		line(auth.Admin, "POST", app+"/rotate", "rotate-app", "Give an app a new secret", 200, to(s, s.rotateApp)),
 		line(auth.Admin, "POST", app+"/enable", "enable-app", "Let an app connect", 200, to(s, s.enableApp)),
 		line(auth.Admin, "POST", app+"/disable", "disable-app", "Refuse an app and close its connections", 200, to(s, s.disableApp)),
+		line(auth.Read, "GET", app+"/cursors", "list-cursors", "Show how far the consumers of an app have got", 200, to(s, s.listCursors)),
+		line(auth.Read, "GET", "/api/v1/connections", "list-connections", "List the connections to this node, of every app or of one", 200, to(s, s.listConnections)),
 		line(auth.Admin, "POST", "/api/v1/tokens", "create-token", "Create an API token", 201, to(s, s.createToken)),
 		line(auth.Admin, "GET", "/api/v1/tokens", "list-tokens", "List the API tokens", 200, to(s, s.listTokens)),
 		line(auth.Admin, "DELETE", "/api/v1/tokens/{id}", "delete-token", "Delete an API token", 204, to(s, s.deleteToken)),

@@ -30,6 +30,7 @@ type world struct {
 	token  map[auth.Scope]string
 	log    *syncBuffer
 	status *status
+	peers  *peers
 }
 
 type status struct {
@@ -61,7 +62,7 @@ func newWorld(t *testing.T) *world {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	reg := registry.OpenMem(registry.Options{Now: func() time.Time { return now }})
 	t.Cleanup(reg.Close)
-	w := &world{t: t, token: map[auth.Scope]string{}, log: &syncBuffer{}, status: &status{}}
+	w := &world{t: t, token: map[auth.Scope]string{}, log: &syncBuffer{}, status: &status{}, peers: &peers{}}
 	for _, scope := range auth.Scopes() {
 		_, plain, err := reg.CreateToken(t.Context(), "the "+string(scope), []auth.Scope{scope})
 		if err != nil {
@@ -72,7 +73,8 @@ func newWorld(t *testing.T) *world {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /api/v1/events", func(http.ResponseWriter, *http.Request) {})
 	api.Register(mux, api.Options{
-		Apps: reg, Tokens: reg, Status: w.status, Guard: auth.Guard{Tokens: reg}, MaxBody: 2000,
+		Apps: reg, Tokens: reg, Status: w.status, Connections: w.peers, Cursors: w.peers,
+		Guard: auth.Guard{Tokens: reg}, MaxBody: 2000,
 		Log: slog.New(slog.NewJSONHandler(w.log, nil)),
 	})
 	srv := httptest.NewServer(mux)
@@ -165,8 +167,10 @@ func (w *world) refused(a answer, status int, code, path string) {
 func TestAnAppIsCreatedShownChangedRotatedAndDeleted(t *testing.T) {
 	w := newWorld(t)
 	const created = `"created":"2026-01-02T03:04:05Z"`
-	const shape = `"enabled":true,"max_connections":2,"timestamp_window":"1h0m0s","kinds":[30000,30100],` + created + `,"secrets":[{` + created + `}]`
-	a := w.do("POST", "/api/v1/apps", `{"name":"gate","max_connections":2,"timestamp_window":"1h","kinds":[30100,30000]}`)
+	const shape = `"enabled":true,"max_connections":2,"timestamp_window":"1h0m0s","kinds":[30000,30100],` +
+		`"catch_up":"12h0m0s","first_connection":"earliest","cursors":"address",` + created + `,"secrets":[{` + created + `}]`
+	a := w.do("POST", "/api/v1/apps", `{"name":"gate","max_connections":2,"timestamp_window":"1h","kinds":[30100,30000],`+
+		`"catch_up":"12h","first_connection":"earliest","cursors":"address"}`)
 	w.want(a, 201, `{"app_key":"K","name":"gate",`+shape+`,"app_secret":"S"}`)
 	key, secret := a.json(t)["app_key"].(string), a.json(t)["app_secret"].(string)
 	app := "/api/v1/apps/" + key
@@ -182,8 +186,10 @@ func TestAnAppIsCreatedShownChangedRotatedAndDeleted(t *testing.T) {
 		t.Errorf("revealed %v, Cache-Control %q", a.body, a.header.Get("Cache-Control"))
 	}
 
-	const changed = `"app_key":"K","name":"door","enabled":true,"max_connections":0,"timestamp_window":"off","kinds":[],` + created
-	a = w.do("PATCH", app, `{"name":"door","max_connections":0,"timestamp_window":"off","kinds":[]}`)
+	const changed = `"app_key":"K","name":"door","enabled":true,"max_connections":0,"timestamp_window":"off","kinds":[],` +
+		`"catch_up":"all","first_connection":"latest","cursors":"app",` + created
+	a = w.do("PATCH", app, `{"name":"door","max_connections":0,"timestamp_window":"off","kinds":[],`+
+		`"catch_up":"all","first_connection":"latest","cursors":"app"}`)
 	w.want(a, 200, `{`+changed+`,"secrets":[{`+created+`}]}`)
 	w.want(w.do("PATCH", app, `{}`), 200, `{`+changed+`,"secrets":[{`+created+`}]}`)
 	if a := w.do("POST", app+"/disable", ""); a.status != 200 || a.json(t)["enabled"] != false {
@@ -209,7 +215,8 @@ func TestAnImportedAppKeepsItsKeyAndSecret(t *testing.T) {
 	w := newWorld(t)
 	body := `{"name":"old","app_key":"00112233445566ff","app_secret":"e30af86f8f4e75d128ba4288597dea3c"}`
 	a := w.do("POST", "/api/v1/apps", body).json(t)
-	if a["app_key"] != "00112233445566ff" || a["app_secret"] != "e30af86f8f4e75d128ba4288597dea3c" || a["timestamp_window"] != "30m0s" {
+	if a["app_key"] != "00112233445566ff" || a["app_secret"] != "e30af86f8f4e75d128ba4288597dea3c" || a["timestamp_window"] != "30m0s" ||
+		a["catch_up"] != "24h0m0s" || a["first_connection"] != "latest" || a["cursors"] != "app" {
 		t.Errorf("imported: %v", a)
 	}
 	w.refused(w.do("POST", "/api/v1/apps", body), 409, "conflict", "/app_key")
@@ -270,11 +277,12 @@ func TestEveryRouteNeedsItsScope(t *testing.T) {
 		"POST /api/v1/apps", "GET /api/v1/apps", "GET " + app, "PATCH " + app, "DELETE " + app, "GET " + app + "/secret",
 		"POST " + app + "/rotate", "POST " + app + "/enable", "POST " + app + "/disable",
 		"POST /api/v1/tokens", "GET /api/v1/tokens", "DELETE /api/v1/tokens/x", "GET /api/v1/status",
+		"GET " + app + "/cursors", "GET /api/v1/connections",
 	} {
 		method, path, _ := strings.Cut(route, " ")
 		w.refused(w.as("", method, path, ""), 401, "unauthenticated", "")
 		allowed := []auth.Scope{auth.Admin}
-		if strings.HasSuffix(path, "/status") {
+		if slices.Contains([]string{"status", "cursors", "connections"}, path[strings.LastIndexByte(path, '/')+1:]) {
 			allowed = append(allowed, auth.Read)
 		}
 		for _, scope := range auth.Scopes() {
@@ -308,7 +316,7 @@ func TestARefusedRequestNamesThePlace(t *testing.T) {
 		{"POST", "/api/v1/apps", `{"name":"x","app_key":"00112233445566ff","app_secret":"` + secret + `!"}`, 422, "invalid", "/app_secret"},
 		{"POST", "/api/v1/apps", `{"Name":"x","name":"y"}`, 422, "invalid", "/Name"},
 		{"POST", "/api/v1/apps", `{"Name":"` + secret + `"}`, 422, "invalid", "/Name"},
-		{"POST", "/api/v1/apps", `{"name":"x","name":"y"}`, 400, "malformed", ""},
+		{"POST", "/api/v1/apps", `{"name":"x","name":"y"}`, 400, "malformed", "/name"},
 		{"POST", "/api/v1/apps", `{"name":7}`, 422, "invalid", "/name"},
 		{"POST", "/api/v1/apps", `{"name":""}`, 422, "invalid", "/name"},
 		{"POST", "/api/v1/apps", `{"name":"gate"}`, 409, "conflict", "/name"},
@@ -316,9 +324,18 @@ func TestARefusedRequestNamesThePlace(t *testing.T) {
 		{"POST", "/api/v1/apps", `{"name":"x","kinds":[30000,1]}`, 422, "invalid", "/kinds/1"},
 		{"POST", "/api/v1/apps", `{"name":"x","timestamp_window":"soon"}`, 422, "invalid", "/timestamp_window"},
 		{"POST", "/api/v1/apps", `{"name":"x","max_connections":-1}`, 422, "invalid", "/max_connections"},
+		{"POST", "/api/v1/apps", `{"name":"x","max_connections":1e30}`, 422, "invalid", "/max_connections"},
+		{"POST", "/api/v1/apps", `{"name":"x","catch_up":"1 day"}`, 422, "invalid", "/catch_up"},
+		{"POST", "/api/v1/apps", `{"name":"x","catch_up":"10ms"}`, 422, "invalid", "/catch_up"},
+		{"POST", "/api/v1/apps", `{"name":"x","first_connection":"now"}`, 422, "invalid", "/first_connection"},
+		{"POST", "/api/v1/apps", `{"name":"x","cursors":"none"}`, 422, "invalid", "/cursors"},
 		{"POST", "/api/v1/apps", `{"name":"` + strings.Repeat("x", 2000) + `"}`, 413, "too_large", ""},
 		{"PATCH", app, `{"app_key":"x"}`, 422, "invalid", "/app_key"},
 		{"PATCH", app, `{"timestamp_window":""}`, 422, "invalid", "/timestamp_window"},
+		{"PATCH", app, `{"catch_up":""}`, 422, "invalid", "/catch_up"},
+		{"PATCH", app, `{"catch_up":"0s"}`, 422, "invalid", "/catch_up"},
+		{"PATCH", app, `{"first_connection":""}`, 422, "invalid", "/first_connection"},
+		{"PATCH", app, `{"cursors":"client"}`, 422, "invalid", "/cursors"},
 		{"PATCH", app, `{"name":"x "}`, 422, "invalid", "/name"},
 		{"PATCH", "/api/v1/apps/nobody", `{"name":"x"}`, 404, "not_found", ""},
 		{"POST", app + "/rotate", `{"overlap":"a while"}`, 422, "invalid", "/overlap"},
@@ -332,6 +349,11 @@ func TestARefusedRequestNamesThePlace(t *testing.T) {
 		{"POST", "/api/v1/tokens", `{"name":"x","scopes":null}`, 422, "invalid", "/scopes"},
 		{"POST", "/api/v1/tokens", `{"name":"x","scopes":[]}`, 422, "invalid", "/scopes"},
 		{"POST", "/api/v1/tokens", `{"name":"the read","scopes":["read"]}`, 409, "conflict", "/name"},
+		{"GET", "/api/v1/apps/nobody/cursors", ``, 404, "not_found", ""},
+		{"GET", "/api/v1/connections?app_key=nobody", ``, 404, "not_found", ""},
+		{"GET", "/api/v1/connections?limit=0", ``, 422, "invalid", ""},
+		{"GET", "/api/v1/connections?limit=10001", ``, 422, "invalid", ""},
+		{"GET", "/api/v1/connections?limit=many", ``, 422, "invalid", ""},
 		{"GET", "/api/v1/nothing", ``, 404, "not_found", ""},
 		{"GET", "/api/", ``, 404, "not_found", ""},
 	} {
@@ -425,7 +447,8 @@ func TestTheOpenAPIDocumentDescribesEveryRoute(t *testing.T) {
 	slices.Sort(got)
 	want := []string{
 		"DELETE /api/v1/apps/{app_key}", "DELETE /api/v1/tokens/{id}",
-		"GET /api/v1/apps", "GET /api/v1/apps/{app_key}", "GET /api/v1/apps/{app_key}/secret", "GET /api/v1/status", "GET /api/v1/tokens",
+		"GET /api/v1/apps", "GET /api/v1/apps/{app_key}", "GET /api/v1/apps/{app_key}/cursors", "GET /api/v1/apps/{app_key}/secret",
+		"GET /api/v1/connections", "GET /api/v1/status", "GET /api/v1/tokens",
 		"PATCH /api/v1/apps/{app_key}",
 		"POST /api/v1/apps", "POST /api/v1/apps/{app_key}/disable", "POST /api/v1/apps/{app_key}/enable", "POST /api/v1/apps/{app_key}/rotate",
 		"POST /api/v1/tokens",

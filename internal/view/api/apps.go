@@ -15,6 +15,9 @@ type appBody struct {
 	MaxConns int             `json:"max_connections" doc:"Connections at once; 0 means no limit of its own"`
 	Window   string          `json:"timestamp_window" doc:"How far a signature's timestamp may be off, or \"off\"" example:"30m0s"`
 	Kinds    []gatecast.Kind `json:"kinds" nullable:"false" doc:"30000 (record), 30100 (alarm); empty means every kind"`
+	CatchUp  string          `json:"catch_up" doc:"How old the events may be that are sent to a client that was away: a duration, \"off\" or \"all\"" example:"24h0m0s"`
+	First    string          `json:"first_connection" doc:"Where a consumer begins that was never here before: \"latest\" or \"earliest\""`
+	Cursors  string          `json:"cursors" doc:"Whose position is remembered: that of the \"app\", or of each IP \"address\""`
 	Created  time.Time       `json:"created"`
 	Secrets  []secretBody    `json:"secrets" nullable:"false" doc:"The valid secrets, newest first, without their values"`
 	Secret   string          `json:"app_secret,omitempty" doc:"The newest secret; only after create and rotate"`
@@ -41,7 +44,8 @@ type appInput struct {
 func body(a *gatecast.App) appBody {
 	b := appBody{
 		Key: a.Key, Name: a.Name, Enabled: a.Enabled, MaxConns: a.MaxConns, Window: a.Window.String(),
-		Kinds: a.Kinds, Created: a.Created, Secrets: make([]secretBody, len(a.Secrets)),
+		Kinds: a.Kinds, CatchUp: a.CatchUp.Window.String(), First: string(a.CatchUp.First), Cursors: string(a.CatchUp.Cursors),
+		Created: a.Created, Secrets: make([]secretBody, len(a.Secrets)),
 	}
 	if b.Kinds == nil {
 		b.Kinds = []gatecast.Kind{}
@@ -75,6 +79,9 @@ type createAppBody struct {
 	MaxConns int             `json:"max_connections,omitempty" doc:"Connections at once; 0 means no limit of its own"`
 	Window   string          `json:"timestamp_window,omitempty" doc:"A duration or \"off\"; default 30m" example:"30m"`
 	Kinds    []gatecast.Kind `json:"kinds,omitempty" nullable:"false" doc:"30000 (record), 30100 (alarm); empty means every kind"`
+	CatchUp  string          `json:"catch_up,omitempty" doc:"A duration of at least 1s, \"off\" or \"all\"; default 24h" example:"24h"`
+	First    string          `json:"first_connection,omitempty" doc:"\"latest\" or \"earliest\"; default latest"`
+	Cursors  string          `json:"cursors,omitempty" doc:"\"app\" or \"address\"; default app"`
 	Key      string          `json:"app_key,omitempty" doc:"Of an app to import, 16 lower-case hexadecimal characters"`
 	Secret   string          `json:"app_secret,omitempty" doc:"Of an app to import, 32 to 128 letters and digits"`
 }
@@ -86,10 +93,17 @@ type createAppInput struct {
 func (s *server) createApp(ctx context.Context, in *createAppInput) (*createdAppOutput, error) {
 	spec := gatecast.AppSpec{
 		Name: in.Body.Name, MaxConns: in.Body.MaxConns, Kinds: in.Body.Kinds, Key: in.Body.Key, Secret: in.Body.Secret,
+		CatchUp: gatecast.CatchUp{First: gatecast.First(in.Body.First), Cursors: gatecast.CursorBy(in.Body.Cursors)},
 	}
 	if in.Body.Window != "" {
 		var err error
 		if spec.Window, err = parseWindow(in.Body.Window); err != nil {
+			return nil, err
+		}
+	}
+	if in.Body.CatchUp != "" {
+		var err error
+		if spec.CatchUp.Window, err = parseLookback(in.Body.CatchUp); err != nil {
 			return nil, err
 		}
 	}
@@ -137,23 +151,35 @@ func (s *server) find(key string) (*gatecast.App, error) {
 type patchAppInput struct {
 	Key  string `path:"app_key"`
 	Body struct {
-		Name     *string          `json:"name,omitempty"`
-		Enabled  *bool            `json:"enabled,omitempty"`
-		MaxConns *int             `json:"max_connections,omitempty"`
-		Window   *string          `json:"timestamp_window,omitempty"`
-		Kinds    *[]gatecast.Kind `json:"kinds,omitempty" nullable:"false"`
+		Name     *string            `json:"name,omitempty"`
+		Enabled  *bool              `json:"enabled,omitempty"`
+		MaxConns *int               `json:"max_connections,omitempty"`
+		Window   *string            `json:"timestamp_window,omitempty"`
+		Kinds    *[]gatecast.Kind   `json:"kinds,omitempty" nullable:"false"`
+		CatchUp  *string            `json:"catch_up,omitempty" doc:"A duration of at least 1s, \"off\" or \"all\""`
+		First    *gatecast.First    `json:"first_connection,omitempty" doc:"\"latest\" or \"earliest\""`
+		Cursors  *gatecast.CursorBy `json:"cursors,omitempty" doc:"\"app\" or \"address\""`
 	}
 }
 
 func (s *server) updateApp(ctx context.Context, in *patchAppInput) (*appOutput, error) {
 	b := in.Body
-	patch := gatecast.AppPatch{Name: b.Name, Enabled: b.Enabled, MaxConns: b.MaxConns, Kinds: b.Kinds}
+	patch := gatecast.AppPatch{
+		Name: b.Name, Enabled: b.Enabled, MaxConns: b.MaxConns, Kinds: b.Kinds, First: b.First, Cursors: b.Cursors,
+	}
 	if b.Window != nil {
 		w, err := parseWindow(*b.Window)
 		if err != nil {
 			return nil, err
 		}
 		patch.Window = &w
+	}
+	if b.CatchUp != nil {
+		l, err := parseLookback(*b.CatchUp)
+		if err != nil {
+			return nil, err
+		}
+		patch.Lookback = &l
 	}
 	return s.update(ctx, in.Key, "app changed", patch)
 }
@@ -234,6 +260,14 @@ func parseWindow(text string) (gatecast.Window, error) {
 		return 0, invalid("/timestamp_window", text, `a positive duration such as "30m", or "off"`, "the timestamp window cannot be read")
 	}
 	return w, nil
+}
+
+func parseLookback(text string) (gatecast.Lookback, error) {
+	l, err := gatecast.ParseLookback(text)
+	if err != nil {
+		return 0, invalid("/catch_up", text, `a duration of at least one second such as "24h", "off" or "all"`, "the catch-up cannot be read")
+	}
+	return l, nil
 }
 
 func invalid(path, found, expected, message string) error {

@@ -14,7 +14,6 @@ import (
 	"github.com/gatecast/gatecast"
 	"github.com/gatecast/gatecast/internal/auth"
 	"github.com/gatecast/gatecast/internal/problem"
-	"github.com/go-json-experiment/json"
 )
 
 // refusal is an error that huma writes as it is: status, headers, document.
@@ -88,9 +87,8 @@ func fromModel(m *huma.ErrorModel) problem.Document {
 	if n, _ := fmt.Sscanf(first.Message, validation.MsgExpectedRequiredProperty, &name); n == 1 {
 		doc.Path += "/" + name // huma points to the object that lacks it
 	}
-	if at, found := strings.CutPrefix(first.Message, misspelt); found {
-		doc.Path = at
-		doc.Detail = validation.MsgUnexpectedProperty
+	if unread(&doc, first.Message) {
+		return doc
 	}
 	if doc.Path == "" && first.Location != "" && first.Location != "body" {
 		doc.Detail += " (" + first.Location + ")"
@@ -99,20 +97,6 @@ func fromModel(m *huma.ErrorModel) problem.Document {
 		doc.Detail += fmt.Sprintf("; and %d more", n)
 	}
 	return doc
-}
-
-// misspelt begins the message about a name that differs from a field's in case
-// only. huma takes those for the field, and passes on no more than a text.
-const misspelt = "there is no field at "
-
-// unmarshal reads a body strictly: names as they are spelt, and none twice.
-func unmarshal(data []byte, v any) error {
-	err := json.Unmarshal(data, v, json.RejectUnknownMembers(true))
-	var semantic *json.SemanticError
-	if errors.Is(err, json.ErrUnknownName) && errors.As(err, &semantic) {
-		return errors.New(misspelt + string(semantic.JSONPointer))
-	}
-	return err
 }
 
 // codeOf goes back from huma's statuses to codes.
