@@ -98,23 +98,31 @@ func publicURL(cfg config.Config, addr net.Addr) string {
 // run starts every part and stops them in turn once ctx ends or one fails.
 func (p *parts) run(ctx context.Context, listener net.Listener, ready func()) error {
 	// Each floor has a context of its own, so that a stop goes from the top
-	// down: senders first, then sockets, then what feeds them.
+	// down: senders first, then sockets, then what feeds them, and last what
+	// remembers how far the sockets got.
+	memory, stopMemory := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopMemory()
 	feed, stopFeed := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopFeed()
 	sources, stopSources := context.WithCancel(ctx)
 	defer stopSources()
 
-	var work sync.WaitGroup
+	var work, remembering sync.WaitGroup
+	defer remembering.Wait()
+	defer stopMemory()
 	defer work.Wait()
 	defer stopFeed()
-	failed := make(chan error, 4)
-	start := func(ctx context.Context, what string, run func(context.Context) error) {
-		work.Go(func() {
+	failed := make(chan error, 8) // one for each that is started below
+	begin := func(group *sync.WaitGroup, ctx context.Context, what string, run func(context.Context) error) {
+		group.Go(func() {
 			if err := run(ctx); err != nil && ctx.Err() == nil {
 				failed <- fmt.Errorf("%s: %w", what, err)
 			}
 		})
 	}
+	start := func(ctx context.Context, what string, run func(context.Context) error) { begin(&work, ctx, what, run) }
+	begin(&remembering, memory, "cursors", p.cursors.Run)
+	start(feed, "forgetting", p.forgetDeleted)
 	start(feed, "hub", p.hub.Run)
 	start(feed, "websocket push", p.push.Run)
 	server := p.server()
@@ -153,6 +161,17 @@ func (p *parts) stop(server *http.Server) {
 	p.settle(limit)
 	p.push.Drain(limit, p.cfg.Server.DrainSpread)
 	p.log.Info("stopped", "took", time.Since(began).Round(time.Millisecond).String())
+}
+
+// forgetDeleted forgets how far the consumers of a deleted app got, so that
+// whoever gets its key next does not go on in its place.
+func (p *parts) forgetDeleted(ctx context.Context) error {
+	for key := range p.registry.Changes(ctx) {
+		if _, there := p.registry.App(key); !there {
+			p.cursors.Forget(key)
+		}
+	}
+	return ctx.Err()
 }
 
 // finishRequests lets requests under way finish in the first half of the time:

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/gatecast/gatecast/internal/config"
+	"github.com/gatecast/gatecast/internal/cursor"
 	"github.com/gatecast/gatecast/internal/hub"
 	"github.com/gatecast/gatecast/internal/journal"
 	"github.com/gatecast/gatecast/internal/registry"
@@ -34,11 +35,13 @@ type parts struct {
 
 	journal   *journal.Journal
 	registry  *registry.Registry
+	cursors   *cursor.Store
 	hub       *hub.Hub
 	ingest    *push.Handler
 	simulator *sim.Sim
 	push      *ws.Server
 	health    *health
+	epoch     string // of the journal
 	began     time.Time
 }
 
@@ -67,6 +70,9 @@ func build(ctx context.Context, cfg config.Config, o Options) (_ *parts, err err
 	if p.adminToken, err = p.ensureAdminToken(ctx); err != nil {
 		return nil, fmt.Errorf("make the admin token: %w", err)
 	}
+	if p.cursors, err = p.openCursors(ctx); err != nil {
+		return nil, fmt.Errorf("open the cursors: %w", err)
+	}
 	if p.hub, err = hub.New(ctx, p.journal, hub.Options{Ring: cfg.Hub.Ring, RingBytes: int(cfg.Hub.RingBytes), Log: o.Log}); err != nil {
 		return nil, err
 	}
@@ -75,7 +81,7 @@ func build(ctx context.Context, cfg config.Config, o Options) (_ *parts, err err
 		return nil, fmt.Errorf("find the zone of times without one (ingest.time_zone): %w", err)
 	}
 	p.ingest = push.New(p.journal, ingestOptions(cfg, zone, o.Log))
-	p.push = ws.New(p.registry, p.hub, p.hub, pushOptions(cfg, o.Log))
+	p.push = ws.New(p.registry, p.hub, p.hub, p.cursors, pushOptions(cfg, p.epoch, o.Log))
 	if o.Simulate != nil {
 		p.simulator = sim.New(*o.Simulate)
 	}
@@ -86,8 +92,32 @@ func build(ctx context.Context, cfg config.Config, o Options) (_ *parts, err err
 	}
 	// Events that are lost do not come back by taking the server out of
 	// service: a hole is a warning.
-	p.health.warnings = []check{{"journal", p.holes}}
+	// So do events that may be sent twice: cursors that cannot be stored are one.
+	p.health.warnings = []check{{"journal", p.holes}, {"cursors", p.cursors.Healthy}}
 	return p, nil
+}
+
+// openCursors reads how far each consumer has got. Cursors of apps that were
+// deleted while no server ran are forgotten.
+func (p *parts) openCursors(ctx context.Context) (*cursor.Store, error) {
+	extent, err := p.journal.Extent(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("find the journal's newest event: %w", err)
+	}
+	p.epoch = extent.Epoch
+	s, err := cursor.Open(ctx, p.journal.JetStream(), cursor.Options{
+		Replicas:  p.cfg.Journal.Replicas,
+		Interval:  p.cfg.Resume.CommitInterval,
+		MaxPerApp: p.cfg.Resume.MaxCursors,
+		Epoch:     extent.Epoch,
+		Last:      extent.Last,
+		Log:       p.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.Retain(func(key string) bool { _, there := p.registry.App(key); return there })
+	return s, nil
 }
 
 // holes returns what the journal has lost, unless it has a reason of its own
@@ -193,9 +223,17 @@ func ingestOptions(cfg config.Config, zone *time.Location, log *slog.Logger) pus
 	}
 }
 
-func pushOptions(cfg config.Config, log *slog.Logger) ws.Options {
+func pushOptions(cfg config.Config, epoch string, log *slog.Logger) ws.Options {
 	c := cfg.WebSocket
 	return ws.Options{
+		Epoch:      epoch,
+		Replayers:  cfg.Resume.Readers,
+		ReplayRate: int64(cfg.Resume.ReadRate),
+		Confirm: ws.Confirm{
+			ConfirmInterval: cfg.Resume.ConfirmInterval,
+			ConfirmTimeout:  cfg.Resume.ConfirmTimeout,
+			MaxInFlight:     cfg.Resume.MaxInFlight,
+		},
 		Heartbeat:     c.Heartbeat,
 		Jitter:        c.HeartbeatJitter,
 		DeadAfter:     c.DeadAfter,
@@ -219,7 +257,7 @@ func pushOptions(cfg config.Config, log *slog.Logger) ws.Options {
 func (p *parts) collectors() *prometheus.Registry {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	for _, part := range []interface{ Metrics() []prometheus.Collector }{p.journal, p.registry, p.hub, p.ingest, p.push} {
+	for _, part := range []interface{ Metrics() []prometheus.Collector }{p.journal, p.registry, p.cursors, p.hub, p.ingest, p.push} {
 		reg.MustRegister(part.Metrics()...)
 	}
 	return reg

@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/gatecast/gatecast"
 	"github.com/gatecast/gatecast/internal/auth"
 	"github.com/gatecast/gatecast/internal/problem"
 	"github.com/gatecast/gatecast/internal/view/api"
@@ -22,16 +23,24 @@ func (p *parts) routes() http.Handler {
 	mux.Handle("GET /metrics", p.metricsPage(guard))
 	mux.Handle("POST /api/v1/events", guard.Require(auth.Ingest, p.ingest))
 	api.Register(mux, api.Options{
-		Apps:    p.registry,
-		Tokens:  p.registry,
-		Status:  p,
-		Guard:   guard,
-		Version: p.version,
-		Log:     p.log,
+		Apps:        p.registry,
+		Tokens:      p.registry,
+		Status:      p,
+		Connections: p, // wired with resume
+		Cursors:     p, // wired with resume
+		Guard:       guard,
+		Version:     p.version,
+		Log:         p.log,
 	})
 	mux.Handle("GET /websocket/record/{app_key}/{timestamp}/{sign}", p.push)
 	return mux
 }
+
+// List is wired with resume.
+func (p *parts) List() []gatecast.Connection { return nil }
+
+// Of is wired with resume.
+func (p *parts) Of(string) []gatecast.Cursor { return nil }
 
 // Status tells the API how the server is.
 func (p *parts) Status(ctx context.Context) (api.State, error) {

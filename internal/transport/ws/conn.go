@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/resume"
 	"github.com/gatecast/gatecast/internal/wsconn"
 	"github.com/gatecast/gatecast/senselink"
 )
@@ -13,42 +14,77 @@ import (
 // conn is one client: a socket and a position. It has no queue; what it has
 // not been sent yet is in the ring or in the journal.
 type conn struct {
-	sock  *wsconn.Conn
-	app   string
-	shard *shard
-	told  atomic.Bool   // a note of Drained is under way
-	turn  *list.Element // in the replayer's queue, which guards it; nil while it is not there
+	sock   *wsconn.Conn
+	shard  *shard
+	who    identity
+	trail  trail
+	replay receipt       // what it confirms, and for whom
+	told   atomic.Bool   // a note of Drained is under way
+	turn   *list.Element // in the replayer's queue, which guards it; nil while it is not there
 
-	// Owned by the shard, except pos and view while state is replaying: then
+	// Owned by the shard, except begin and view while state is replaying: then
 	// by the replayer, until it posts the connection back.
-	pos     gatecast.Seq // newest event sent, or passed over by the view
-	view    view
-	state   state
-	wanted  view // what view is to become at the next chance
-	leaving bool // to be closed as soon as it is level
+	begin   beginning
+	view    *view
+	wanted  *view // what view is to become at the next chance
 	session *senselink.Session
-	due     time.Time // when the session wants to be asked again
+	seat    seat
+}
+
+// identity is who is connected. It never changes.
+type identity struct {
+	app       string
+	asked     resume.Request
+	remote    string
+	connected time.Time
+	born      gatecast.Seq // newest event when it connected: what it is sent up to here is replayed
+}
+
+// seat is a connection's place in its shard, which owns it.
+type seat struct {
 	index   int       // in its group; -1 while it is in none
-	beat    int       // in the shard's heap of beats; -1 while it is in none
+	beat    int       // in the heap of beats; -1 while it is in none
+	due     time.Time // when it is to be attended to
+	leaving bool      // to be closed as soon as it is level
+	partBy  time.Time // when it is closed all the same; zero until it is level and leaving
+}
+
+// trail is how far a connection has got. It is written by its shard, or by the
+// replayer while that has the connection, and read by anybody.
+type trail struct {
+	state  atomic.Int32
+	start  atomic.Uint64 // it began after this position
+	pos    atomic.Uint64 // newest event sent, or passed over by the view
+	sent   atomic.Uint64 // newest event sent; stored before pos
+	events atomic.Uint64 // sent
+}
+
+func (t *trail) position() gatecast.Seq { return gatecast.Seq(t.pos.Load()) }
+
+// pass says that there is nothing to send up to a position.
+func (t *trail) pass(pos gatecast.Seq) { t.pos.Store(max(t.pos.Load(), uint64(pos))) }
+
+// took says that the socket has taken n events up to a position.
+func (t *trail) took(n int, last gatecast.Seq) {
+	t.events.Add(uint64(n))
+	t.sent.Store(uint64(last))
+	t.pass(last)
 }
 
 // state is where a connection stands.
-type state int
+type state int32
 
 const (
 	fresh     state = iota // not yet seen by its shard
 	level                  // has everything its shard has pushed
-	blocked                // behind; a note of drained brings it on: its socket is full, or others had their turn
+	blocked                // behind; a note brings it on: its socket is full, others had their turn, or it has to acknowledge
 	replaying              // reads the journal, in the replayer's hands
 	dead                   // its socket is gone
 )
 
-// Message is what a client says. The protocol gives a client nothing to say,
-// many say something all the same, and none of it is heeded.
-func (c *conn) Message(bool, []byte) {}
-
-// Pong needs no answer: that bytes came is enough, it is counted in LastRead.
-func (c *conn) Pong([]byte) {}
+// state and enter are for the shard only.
+func (c *conn) state() state    { return state(c.trail.state.Load()) }
+func (c *conn) enter(now state) { c.trail.state.Store(int32(now)) }
 
 // Drained tells the shard that the socket takes frames again. It tells once
 // until the shard has looked, however often a client makes it happen.
@@ -56,21 +92,4 @@ func (c *conn) Drained() {
 	if c.told.CompareAndSwap(false, true) {
 		c.shard.post(note{conn: c, what: drained})
 	}
-}
-
-// view is the filter of a connection, in a form that can be a map's key:
-// connections with the same view share one selection of frames.
-type view struct {
-	record, alarm bool
-}
-
-func viewOf(f gatecast.Filter) view {
-	return view{
-		record: f.Match(&gatecast.Event{Kind: gatecast.Record}),
-		alarm:  f.Match(&gatecast.Event{Kind: gatecast.Alarm}),
-	}
-}
-
-func (v view) sees(ev *gatecast.Event) bool {
-	return ev.Kind == gatecast.Record && v.record || ev.Kind == gatecast.Alarm && v.alarm
 }

@@ -55,7 +55,7 @@ func TestStragglerThatTakesNothingIsClosedAllTheSame(t *testing.T) {
 func TestRunReturnsAfterTheLastHandshake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		apps := blockingApps{asked: make(chan struct{}), answer: make(chan struct{})}
-		s := New(apps, endless{}, nil, Options{Shards: 1})
+		s := New(apps, endless{}, nil, nil, Options{Shards: 1})
 		ctx, cancel := context.WithCancel(t.Context())
 		ran := make(chan struct{})
 		go func() { defer close(ran); _ = s.Run(ctx) }()
@@ -92,6 +92,8 @@ type endless struct{ busy bool }
 
 func (endless) Head() gatecast.Seq { return 0 }
 
+func (endless) Floor() gatecast.Seq { return 0 }
+
 func (e endless) Window(after gatecast.Seq, buf []*gatecast.Event) ([]*gatecast.Event, bool) {
 	if !e.busy {
 		return buf, true
@@ -104,7 +106,8 @@ func (endless) Listen() (<-chan struct{}, func()) { return make(chan struct{}), 
 func TestHeartbeatsAndTheEndComeThroughUnderConstantLoad(t *testing.T) {
 	app := anApp()
 	app.Kinds = []gatecast.Kind{gatecast.Alarm} // sees nothing of the load
-	server := New(newFakeApps(app), endless{busy: true}, nil, Options{Heartbeat: 20 * time.Millisecond, Shards: 1})
+	app.CatchUp.Window = gatecast.LookbackOff
+	server := New(newFakeApps(app), endless{busy: true}, nil, nil, Options{Heartbeat: 20 * time.Millisecond, Shards: 1})
 	front := httptest.NewServer(server)
 	defer front.Close()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -183,8 +186,9 @@ func TestAppWhoseKindsChangeGetsTheNewOnesOnOpenConnections(t *testing.T) {
 
 func TestStragglersQueueWithoutHoldingUpTheirShardAndAppsTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newReplayer(endless{}, nil, Options{MaxConns: 1}.withDefaults(), newMetrics())
-		conns := []*conn{{app: "a"}, {app: "a"}, {app: "a"}, {app: "b"}, {app: "c"}}
+		r := newReplayer(endless{}, nil, nil, Options{MaxConns: 1}.withDefaults(), newMetrics())
+		of := func(app string) *conn { return &conn{who: identity{app: app}} }
+		conns := []*conn{of("a"), of("a"), of("a"), of("b"), of("c")}
 		for _, c := range conns {
 			r.add(c) // more than MaxConns: those that are gone may still be queued
 		}
@@ -208,7 +212,9 @@ func TestStragglersQueueWithoutHoldingUpTheirShardAndAppsTakeTurns(t *testing.T)
 // lossy is a history that has lost what is asked for and cannot say how much.
 type lossy struct{ oldest error }
 
-func (l lossy) Oldest(context.Context) (gatecast.Seq, error) { return 0, l.oldest }
+func (l lossy) Extent(context.Context) (gatecast.Extent, error) { return gatecast.Extent{}, l.oldest }
+
+func (l lossy) Since(context.Context, time.Time) (gatecast.Seq, error) { return 0, l.oldest }
 
 func (l lossy) Read(context.Context, gatecast.Seq, []*gatecast.Event) ([]*gatecast.Event, error) {
 	if l.oldest == nil {
@@ -224,9 +230,8 @@ func TestJournalThatCannotHelpIsAskedAgainAfterAPause(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				m := newMetrics()
-				r := newReplayer(endless{}, h, Options{}.withDefaults(), m)
-				c := &conn{shard: newShard(nil, endless{}, newFrames(m), r, Options{}.withDefaults(), m)}
+				server := New(nil, endless{}, h, nil, Options{Shards: 1})
+				r, c := server.replays, &conn{shard: server.shards[0]}
 				began := time.Now()
 				r.turn(t.Context(), c, nil)
 				if time.Since(began) < r.pause {
@@ -238,15 +243,15 @@ func TestJournalThatCannotHelpIsAskedAgainAfterAPause(t *testing.T) {
 }
 
 func TestConnectionAheadOfItsShardGetsNothingTwice(t *testing.T) {
-	g := &group{}
+	sel := &selection{}
 	var events []*gatecast.Event
 	for i := range gatecast.Seq(5) {
 		events = append(events, &gatecast.Event{Seq: i + 1, Kind: gatecast.Record, Data: []byte("{}")})
 	}
-	g.choose(view{record: true}, events, newFrames(newMetrics()))
+	sel.choose(&view{record: true}, 0, events, newFrames("", newMetrics()))
 	for pos, want := range map[gatecast.Seq]int{0: 5, 3: 2, 5: 0, 9: 0} {
-		if frames, seqs := g.after(pos); len(frames) != want || len(seqs) != want || want > 0 && seqs[0] != pos+1 {
-			t.Errorf("after %d: %d frames with positions %v, want %d", pos, len(frames), seqs, want)
+		if rest := sel.after(pos); len(rest.frames) != want || len(rest.seqs) != want || want > 0 && rest.seqs[0] != pos+1 {
+			t.Errorf("after %d: %d frames with positions %v, want %d", pos, len(rest.frames), rest.seqs, want)
 		}
 	}
 }

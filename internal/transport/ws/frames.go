@@ -8,12 +8,24 @@ import (
 	"github.com/gatecast/gatecast/senselink"
 )
 
+// form is a way to write an event.
+type form int
+
+const (
+	plain    form = iota // as the vendor does
+	numbered             // with its position
+	replayed             // with its position, and marked as sent again
+	forms
+)
+
 // cached is how many of the newest frames are kept. Shards run close to each
 // other, so that a short memory serves them; a miss costs one more encoding.
 const cached = 1024
 
-// frames makes the frame of an event once, whichever shard asks first.
+// frames makes the frame of an event once for each form that somebody wants,
+// whichever shard asks first.
 type frames struct {
+	epoch   string
 	metrics *metrics
 	slots   [cached]slot
 }
@@ -23,23 +35,30 @@ type slot struct {
 	// the other shards wait for it instead of making it too.
 	mu    sync.Mutex
 	seq   gatecast.Seq
-	frame *wsconn.Frame
+	frame [forms]*wsconn.Frame
 }
 
-func newFrames(m *metrics) *frames { return &frames{metrics: m} }
+func newFrames(epoch string, m *metrics) *frames { return &frames{epoch: epoch, metrics: m} }
 
-func (f *frames) of(ev *gatecast.Event) *wsconn.Frame {
+func (f *frames) of(ev *gatecast.Event, as form) *wsconn.Frame {
 	s := &f.slots[ev.Seq%cached]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.seq != ev.Seq || s.frame == nil {
-		s.seq, s.frame = ev.Seq, encode(ev)
+	if s.seq != ev.Seq {
+		s.seq = ev.Seq
+		clear(s.frame[:])
+	}
+	if s.frame[as] == nil {
+		s.frame[as] = encode(ev, as, f.epoch)
 		f.metrics.encoded.Inc()
 	}
-	return s.frame
+	return s.frame[as]
 }
 
-// encode makes the vendor's push of an event.
-func encode(ev *gatecast.Event) *wsconn.Frame {
-	return wsconn.NewText(senselink.AppendPush(make([]byte, 0, len(ev.Data)+64), ev))
+func encode(ev *gatecast.Event, as form, epoch string) *wsconn.Frame {
+	buf := make([]byte, 0, len(ev.Data)+160)
+	if as == plain {
+		return wsconn.NewText(senselink.AppendPush(buf, ev))
+	}
+	return wsconn.NewText(senselink.AppendNumbered(buf, ev, epoch, as == replayed))
 }

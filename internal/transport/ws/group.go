@@ -5,45 +5,51 @@ import (
 	"github.com/gatecast/gatecast/internal/wsconn"
 )
 
-// group is the connections of a shard that are level and have the same view.
-type group struct {
-	conns  []*conn
-	frames []*wsconn.Frame // chosen last
-	seqs   []gatecast.Seq  // of frames
+// selection is what a view sees of a stretch of events, ready to be sent.
+type selection struct {
+	frames []*wsconn.Frame
+	seqs   []gatecast.Seq // of frames
 }
 
-// choose selects and encodes what a view sees of events.
-func (g *group) choose(v view, events []*gatecast.Event, f *frames) {
-	clear(g.frames)
-	g.frames, g.seqs = g.frames[:0], g.seqs[:0]
+// choose fills the selection. Born is the newest event at the time when the
+// connection it is for was made; 0 if it is for all that are level.
+func (sel *selection) choose(v *view, born gatecast.Seq, events []*gatecast.Event, f *frames) {
+	clear(sel.frames)
+	sel.frames, sel.seqs = sel.frames[:0], sel.seqs[:0]
 	for _, ev := range events {
 		if v.sees(ev) {
-			g.frames = append(g.frames, f.of(ev))
-			g.seqs = append(g.seqs, ev.Seq)
+			sel.frames = append(sel.frames, f.of(ev, v.form(ev, born)))
+			sel.seqs = append(sel.seqs, ev.Seq)
 		}
 	}
 }
 
-// after returns the chosen frames that come after a position. Connections that
-// come from the journal may be ahead of their shard for a moment.
-func (g *group) after(pos gatecast.Seq) ([]*wsconn.Frame, []gatecast.Seq) {
+// after returns the part that comes after a position. Connections that come
+// from the journal may be ahead of their shard for a moment.
+func (sel *selection) after(pos gatecast.Seq) selection {
 	i := 0
-	for i < len(g.seqs) && g.seqs[i] <= pos {
+	for i < len(sel.seqs) && sel.seqs[i] <= pos {
 		i++
 	}
-	return g.frames[i:], g.seqs[i:]
+	return selection{sel.frames[i:], sel.seqs[i:]}
+}
+
+// group is the connections of a shard that are level and have the same view.
+type group struct {
+	conns  []*conn
+	chosen selection // last
 }
 
 func (g *group) add(c *conn) {
-	c.index = len(g.conns)
+	c.seat.index = len(g.conns)
 	g.conns = append(g.conns, c)
 }
 
 func (g *group) drop(c *conn) {
 	end := len(g.conns) - 1
-	g.conns[c.index] = g.conns[end]
-	g.conns[c.index].index = c.index
+	g.conns[c.seat.index] = g.conns[end]
+	g.conns[c.seat.index].seat.index = c.seat.index
 	g.conns[end] = nil
 	g.conns = g.conns[:end]
-	c.index = -1
+	c.seat.index = -1
 }

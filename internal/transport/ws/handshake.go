@@ -5,8 +5,10 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/resume"
 	"github.com/gatecast/gatecast/internal/wsconn"
 	"github.com/gatecast/gatecast/senselink"
 )
@@ -33,12 +35,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	app, err := s.verify(r)
+	var asked resume.Request
+	if err == nil {
+		asked, err = s.ask(app, r)
+	}
 	if err == nil {
 		err = s.roster.admit(app.Key, s.limit(app))
 	}
 	switch {
 	case err == nil:
-		s.accept(w, r, app)
+		s.accept(w, r, app, asked)
 	case errors.Is(err, errFull):
 		s.metrics.refused("full")
 		refuseUpgrade(w, http.StatusServiceUnavailable, "too many connections (websocket.max_connections)")
@@ -129,35 +135,58 @@ func describe(err error) (desc, reason string) {
 // taken before, so that whatever is accepted after the client has read 20000
 // reaches it. 20000 is sent before anything is read, so that no answer to what
 // the client says can come first or be in its way.
-func (s *Server) accept(w http.ResponseWriter, r *http.Request, app *gatecast.App) {
-	sock := s.upgrade(w, r, s.roster, app.Key)
-	if sock == nil {
+func (s *Server) accept(w http.ResponseWriter, r *http.Request, app *gatecast.App, asked resume.Request) {
+	now := s.opts.Now()
+	c := s.newConn(app, asked, r.RemoteAddr, now)
+	if err := s.enter(r.Context(), c, app); err != nil {
+		s.roster.release(app.Key)
+		s.metrics.refused("journal")
+		s.opts.Log.Warn("a client could not be let in", "app", app.Key, "err", err)
+		refuseUpgrade(w, http.StatusServiceUnavailable, "the journal cannot be read at the moment")
 		return
 	}
-	now := s.opts.Now()
-	c := &conn{
-		sock:    sock,
-		app:     app.Key,
-		shard:   s.shards[int(s.next.Add(1)%uint32(len(s.shards)))],
-		wanted:  viewOf(app.Filter()),
-		pos:     s.ring.Head(),
-		session: senselink.NewSession(now, s.opts.session()),
-		index:   -1,
-		beat:    -1,
+	if c.sock = s.upgrade(w, r, s.roster, app.Key); c.sock == nil {
+		return
 	}
 	if action, _ := c.session.Next(now); action == senselink.SendConnected {
-		_, _ = sock.Push(s.connected) // nothing is before it; fails only where the socket is gone, and Serve tells
+		_, _ = c.sock.Push(s.connected) // nothing is before it; fails only where the socket is gone, and Serve tells
 	}
 	s.metrics.opened.Inc()
 	c.shard.post(note{conn: c, what: joined})
 	s.enrol(s.roster, c)
 	s.recheck(c)
 	s.door.with(func() {
-		err := sock.Serve(c)
-		s.metrics.closed(err)
+		err := c.sock.Serve(c)
+		s.ended(c, err)
 		s.roster.remove(c)
 		c.shard.post(note{conn: c, what: left})
 	})
+}
+
+func (s *Server) newConn(app *gatecast.App, asked resume.Request, remote string, now time.Time) *conn {
+	c := &conn{
+		who:     identity{app: app.Key, asked: asked, remote: remote, connected: now, born: s.ring.Head()},
+		shard:   s.shards[int(s.next.Add(1)%uint32(len(s.shards)))],
+		wanted:  newView(app.Filter(), asked.Filter, asked.Seq),
+		session: senselink.NewSession(now, s.opts.session()),
+		seat:    seat{index: -1, beat: -1},
+	}
+	c.view = c.wanted
+	c.replay.consumer, c.replay.keeps = consumer(app, &asked, remote)
+	c.replay.window = app.CatchUp.WithDefaults().Window
+	if asked.Ack {
+		c.replay.acks = newAcks(asked.InFlight)
+	}
+	return c
+}
+
+// ended takes note of how a connection ended.
+func (s *Server) ended(c *conn, err error) {
+	s.metrics.closed(err)
+	if errors.Is(err, wsconn.ErrStalled) {
+		s.metrics.cut("stalled")
+		s.opts.Log.Info("cut a client that took no byte for websocket.stall_timeout", "app", c.who.app, "from", c.who.remote)
+	}
 }
 
 // enrol lists a connection, unless the server ended just before it could be
@@ -176,7 +205,7 @@ func (s *Server) recheck(c *conn) {
 	if s.door.closed() {
 		c.sock.Close(wsconn.StatusRestart, restartReason) // the shard may have ended
 	}
-	s.heed(c.app, c)
+	s.heed(c.who.app, c)
 }
 
 // ignorer reads a refused client to its end.

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/cursor"
 	"github.com/gatecast/gatecast/internal/hub"
 	"github.com/gatecast/gatecast/internal/journal"
 	"github.com/gatecast/gatecast/senselink"
@@ -87,6 +88,9 @@ type site struct {
 	t       *testing.T
 	journal *journal.Mem
 	hub     *hub.Hub
+	cursors *cursor.Store
+	disk    *cursor.Mem   // what is committed of them
+	moved   chan struct{} // a token after a cursor was moved
 	apps    *fakeApps
 	server  *Server
 	url     string // "http://127.0.0.1:…"
@@ -134,11 +138,20 @@ func openSite(t *testing.T, f front, ring int, o Options, apps ...gatecast.App) 
 	if s.hub, err = hub.New(t.Context(), s.journal, hub.Options{Ring: ring}); err != nil {
 		t.Fatal(err)
 	}
-	s.server = New(s.apps, s.hub, s.hub, o)
+	extent, err := s.journal.Extent(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Epoch = extent.Epoch
+	s.disk = &cursor.Mem{}
+	s.cursors = cursor.OpenMem(cursor.Options{Mem: s.disk, Epoch: extent.Epoch, Last: extent.Last})
+	s.moved = make(chan struct{}, 1)
+	s.server = New(s.apps, s.hub, s.hub, signalling{s.cursors, s.moved}, o)
 	front := f.open(s.server)
 	s.url, s.front = front.URL, f
 	ctx, cancel := context.WithCancel(context.Background())
 	var work sync.WaitGroup
+	work.Go(func() { _ = s.cursors.Run(ctx) })
 	work.Go(func() { _ = s.hub.Run(ctx) })
 	work.Go(func() { _ = s.server.Run(ctx) })
 	s.stop = sync.OnceFunc(func() {
@@ -149,6 +162,49 @@ func openSite(t *testing.T, f front, ring int, o Options, apps ...gatecast.App) 
 	})
 	t.Cleanup(s.stop)
 	return s
+}
+
+// signalling tells when a cursor was moved.
+type signalling struct {
+	*cursor.Store
+	moved chan struct{}
+}
+
+func (s signalling) tell() {
+	select {
+	case s.moved <- struct{}{}:
+	default:
+	}
+}
+
+func (s signalling) Confirm(c gatecast.Consumer, seq gatecast.Seq) {
+	s.Store.Confirm(c, seq)
+	s.tell()
+}
+
+func (s signalling) Pass(c gatecast.Consumer, seq gatecast.Seq) {
+	s.Store.Pass(c, seq)
+	s.tell()
+}
+
+func (s signalling) Lose(c gatecast.Consumer, gap gatecast.GapNotice, complete time.Time) {
+	s.Store.Lose(c, gap, complete)
+	s.tell()
+}
+
+// awaitCursor returns when a consumer's cursor has reached seq.
+func (s *site) awaitCursor(c gatecast.Consumer, seq gatecast.Seq) {
+	s.t.Helper()
+	for {
+		if cur, ok := s.cursors.Cursor(c); ok && cur.Seq >= seq {
+			return
+		}
+		select {
+		case <-s.moved:
+		case <-time.After(time.Minute):
+			s.t.Fatalf("the cursor of %v does not get to %d", c, seq)
+		}
+	}
 }
 
 // publish appends n events whose data carries their number and padding.
@@ -194,19 +250,25 @@ type peer struct {
 	t    *testing.T
 	conn net.Conn
 	r    io.Reader
+	mute bool // answers no Ping
 }
 
 func (s *site) dial(path string) *peer {
 	s.t.Helper()
+	return s.dialFrom("127.0.0.1", path)
+}
+
+// dialFrom dials from an address of this machine.
+func (s *site) dialFrom(ip, path string) *peer {
+	s.t.Helper()
 	d := gows.Dialer{TLSConfig: &tls.Config{InsecureSkipVerify: true}} // the certificate is made by the test
-	if s.front.narrow {
-		d.NetDial = func(ctx context.Context, network, addr string) (net.Conn, error) {
-			conn, err := new(net.Dialer).DialContext(ctx, network, addr)
-			if err == nil {
-				_ = conn.(*net.TCPConn).SetReadBuffer(32 << 10)
-			}
-			return conn, err
+	d.NetDial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		from := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(ip)}}
+		conn, err := from.DialContext(ctx, network, addr)
+		if err == nil && s.front.narrow {
+			_ = conn.(*net.TCPConn).SetReadBuffer(32 << 10)
 		}
+		return conn, err
 	}
 	conn, buffered, _, err := d.Dial(s.t.Context(), "ws"+strings.TrimPrefix(s.url, "http")+path)
 	if err != nil {
@@ -226,6 +288,27 @@ func must[T any](v T, err error) T {
 		panic(err)
 	}
 	return v
+}
+
+// cut ends the connection without a word.
+func (p *peer) cut() {
+	_ = p.conn.(interface{ SetLinger(int) error }).SetLinger(0)
+	_ = p.conn.Close()
+}
+
+// pong reads until the next Ping, past texts, and answers it.
+func (p *peer) pong() string {
+	p.t.Helper()
+	for {
+		f, err := p.frame()
+		if err != nil {
+			p.t.Fatalf("waiting for a Ping: %v", err)
+		}
+		if f.Header.OpCode == gows.OpPing {
+			p.write(gows.NewPongFrame(f.Payload))
+			return string(f.Payload)
+		}
+	}
 }
 
 // connect dials as the usual app and takes the first message in.
@@ -253,7 +336,9 @@ func (p *peer) text() string {
 		case gows.OpText:
 			return string(f.Payload)
 		case gows.OpPing:
-			p.write(gows.NewPongFrame(f.Payload))
+			if !p.mute {
+				p.write(gows.NewPongFrame(f.Payload))
+			}
 		default:
 			p.t.Fatalf("unexpected frame %v %q", f.Header.OpCode, f.Payload)
 		}

@@ -15,29 +15,36 @@ func (o Options) session() senselink.SessionOptions {
 	return senselink.SessionOptions{HeartBeat: o.Heartbeat, Jitter: o.Jitter, DeadAfter: o.DeadAfter}
 }
 
-// welcome takes a connection that has been told 20000 and sends it what has
-// come since.
+// welcome takes a connection that has been told 20000 and sends it what it has
+// missed, and what has come since.
 func (s *shard) welcome(c *conn) {
 	s.attend(c, s.opts.Now())
+	if c.begin.open {
+		s.openFromRing(c)
+	}
 	s.resume(c)
 }
 
 // keepAlive attends to every connection whose time has come.
 func (s *shard) keepAlive(now time.Time) {
-	for len(s.beats) > 0 && !now.Before(s.beats[0].due) {
+	for len(s.beats) > 0 && !now.Before(s.beats[0].seat.due) {
 		s.attend(s.beats[0], now)
 	}
 }
 
-// attend does what a connection's session asks for, and enters in the heap
-// when it wants to be asked again.
+// attend does what a connection's session asks for, asks for what it has to
+// confirm, and enters in the heap when it is to be attended to again.
 func (s *shard) attend(c *conn, now time.Time) {
+	s.watch(c, now)
+	if next := c.replay.clock.next; !next.IsZero() && !now.Before(next) {
+		s.ask(c, now)
+	}
 	c.session.Heard(c.sock.LastRead())
 	for {
 		action, due := c.session.Next(now)
 		switch action {
 		case senselink.SendHeartBeat:
-			s.heartbeat(c)
+			s.heartbeat(c, now)
 			continue
 		case senselink.CloseDead:
 			s.metrics.cut("dead")
@@ -45,19 +52,36 @@ func (s *shard) attend(c *conn, now time.Time) {
 			s.beats.remove(c)
 			return
 		}
-		s.beats.set(c, due)
-		return
+		s.beats.set(c, s.earliest(c, due))
+		break
 	}
+	if !c.seat.partBy.IsZero() {
+		s.partIfLevel(c)
+	}
+}
+
+// earliest returns when a connection is to be attended to, if its session says
+// due.
+func (s *shard) earliest(c *conn, due time.Time) time.Time {
+	r := &c.replay
+	if !r.clock.next.IsZero() && r.clock.next.Before(due) {
+		due = r.clock.next
+	}
+	if late := r.clock.waiting.Add(s.opts.ConfirmTimeout); !r.clock.waiting.IsZero() && !r.silent.Load() && late.Before(due) {
+		due = late
+	}
+	return due
 }
 
 // heartbeat sends code 10000 where a connection is level: one that is being
 // sent events, or takes nothing, would only have it in the way. The Ping is
 // always asked for; a socket that is blocked sends it when it can.
-func (s *shard) heartbeat(c *conn) {
-	if c.state == level {
+func (s *shard) heartbeat(c *conn, now time.Time) {
+	if c.state() == level {
 		_, _ = c.sock.Push(s.beat) // may be left out: only events are owed
+		s.settle(c)
 	}
-	_ = c.sock.Ping(nil) // fails only where the socket is gone, and its reader tells
+	s.ask(c, now)
 }
 
 // beats is a heap of connections, the one to be attended to next on top.
@@ -68,37 +92,37 @@ func (b beats) wait(now time.Time) time.Duration {
 	if len(b) == 0 {
 		return idle
 	}
-	return max(0, b[0].due.Sub(now))
+	return max(0, b[0].seat.due.Sub(now))
 }
 
 func (b *beats) set(c *conn, due time.Time) {
-	c.due = due
-	if c.beat < 0 {
+	c.seat.due = due
+	if c.seat.beat < 0 {
 		heap.Push(b, c)
 	} else {
-		heap.Fix(b, c.beat)
+		heap.Fix(b, c.seat.beat)
 	}
 }
 
 func (b *beats) remove(c *conn) {
-	if c.beat >= 0 {
-		heap.Remove(b, c.beat)
+	if c.seat.beat >= 0 {
+		heap.Remove(b, c.seat.beat)
 	}
 }
 
 // Len is part of heap.Interface, as are the methods below.
 func (b beats) Len() int           { return len(b) }
-func (b beats) Less(i, j int) bool { return b[i].due.Before(b[j].due) }
+func (b beats) Less(i, j int) bool { return b[i].seat.due.Before(b[j].seat.due) }
 
 func (b beats) Swap(i, j int) {
 	b[i], b[j] = b[j], b[i]
-	b[i].beat, b[j].beat = i, j
+	b[i].seat.beat, b[j].seat.beat = i, j
 }
 
 // Push is part of heap.Interface.
 func (b *beats) Push(x any) {
 	c := x.(*conn)
-	c.beat = len(*b)
+	c.seat.beat = len(*b)
 	*b = append(*b, c)
 }
 
@@ -108,6 +132,6 @@ func (b *beats) Pop() any {
 	c := (*b)[end]
 	(*b)[end] = nil
 	*b = (*b)[:end]
-	c.beat = -1
+	c.seat.beat = -1
 	return c
 }

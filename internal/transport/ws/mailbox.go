@@ -11,18 +11,20 @@ type note struct {
 type event int
 
 const (
-	joined   event = iota // it is connected
-	drained               // its socket takes frames again
-	changed               // its app is not what it was
-	leaving               // it is to be closed once it has everything
-	returned              // the replayer is done with it for now
-	left                  // its socket is gone
+	joined    event = iota // it is connected
+	drained                // its socket takes frames again
+	changed                // its app is not what it was
+	confirmed              // it has answered a Ping
+	acked                  // it has acknowledged
+	leaving                // it is to be closed once it has everything
+	returned               // the replayer is done with it for now
+	left                   // its socket is gone
 )
 
 // mailbox carries notes to a shard. Posting never blocks, because the posters
 // are the sockets' own goroutines. It is bounded by the connections: each joins
-// and leaves once, is with the replayer once at a time, and is drained once
-// until the shard has looked. Only changes of apps come as often as they are made.
+// and leaves once, is with the replayer once at a time, confirms only what
+// it was asked for, and is drained and acknowledges once until the shard has looked. Only changes of apps come as often as they are made.
 type mailbox struct {
 	// mu guards notes; it is held to append or to swap.
 	mu    sync.Mutex

@@ -4,19 +4,22 @@ import (
 	"errors"
 	"strconv"
 
+	"github.com/gatecast/gatecast"
 	"github.com/gatecast/gatecast/internal/wsconn"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
 type metrics struct {
-	opened   prometheus.Counter
-	encoded  prometheus.Counter
-	pushed   prometheus.Counter
-	replays  prometheus.Counter
-	lost     prometheus.Counter
-	refusals *prometheus.CounterVec
-	closes   *prometheus.CounterVec
-	cuts     *prometheus.CounterVec
+	opened    prometheus.Counter
+	encoded   prometheus.Counter
+	pushed    prometheus.Counter
+	replays   prometheus.Counter
+	lost      prometheus.Counter
+	confirmed prometheus.Counter
+	gaps      *prometheus.CounterVec
+	refusals  *prometheus.CounterVec
+	closes    *prometheus.CounterVec
+	cuts      *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -27,20 +30,30 @@ func newMetrics() *metrics {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gatecast_websocket_" + name, Help: help}, []string{label})
 	}
 	return &metrics{
-		opened:   counter("connections_total", "Connections accepted."),
-		encoded:  counter("frames_encoded_total", "Frames made for live events."),
-		pushed:   counter("deliveries_total", "Events handed to sockets."),
-		replays:  counter("replay_turns_total", "Pages read from the journal for slow connections."),
-		lost:     counter("lost_positions_total", "Positions that slow connections lost to retention."),
-		refusals: vector("refused_total", "Connections refused, by reason.", "reason"),
-		closes:   vector("closed_total", "Connections ended, by close code; 0 without one.", "code"),
-		cuts:     vector("cut_total", "Connections cut by the server, by reason.", "reason"),
+		opened:    counter("connections_total", "Connections accepted."),
+		encoded:   counter("frames_encoded_total", "Frames made for live events."),
+		pushed:    counter("deliveries_total", "Events handed to sockets."),
+		replays:   counter("replay_turns_total", "Turns of connections at the journal."),
+		lost:      counter("lost_positions_total", "Positions that consumers were not sent because of retention or their window."),
+		confirmed: counter("confirmations_total", "Pings answered with their payload."),
+		gaps:      vector("gaps_total", "Times that a consumer could not go on where it was, by reason.", "reason"),
+		refusals:  vector("refused_total", "Connections refused, by reason.", "reason"),
+		closes:    vector("closed_total", "Connections ended, by close code; 0 without one.", "code"),
+		cuts:      vector("cut_total", "Connections cut by the server, by reason.", "reason"),
 	}
 }
 
 func (m *metrics) refused(reason string) { m.refusals.WithLabelValues(reason).Inc() }
 
 func (m *metrics) cut(reason string) { m.cuts.WithLabelValues(reason).Inc() }
+
+// gap counts a loss. Positions of two journals cannot be subtracted.
+func (m *metrics) gap(g gatecast.GapNotice) {
+	m.gaps.WithLabelValues(string(g.Reason)).Inc()
+	if g.Reason == gatecast.GapRetention || g.Reason == gatecast.GapWindow {
+		m.lost.Add(float64(g.To - min(g.From, g.To)))
+	}
+}
 
 // delivered counts events taken by a socket.
 func (m *metrics) delivered(n int) {
@@ -65,7 +78,8 @@ func (m *metrics) closed(err error) {
 func (s *Server) Metrics() []prometheus.Collector {
 	m := s.metrics
 	return []prometheus.Collector{
-		m.opened, m.encoded, m.pushed, m.replays, m.lost, m.refusals, m.closes, m.cuts,
+		m.opened, m.encoded, m.pushed, m.replays, m.lost, m.confirmed, m.gaps, m.refusals, m.closes, m.cuts,
+		modes{s},
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "gatecast_websocket_connections",
 			Help: "Connections that are open.",

@@ -24,11 +24,11 @@ func newQueue() *queue {
 func (q *queue) add(c *conn) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	line := q.lines[c.app]
+	line := q.lines[c.who.app]
 	if line == nil {
 		line = list.New()
-		q.lines[c.app] = line
-		q.apps = append(q.apps, c.app)
+		q.lines[c.who.app] = line
+		q.apps = append(q.apps, c.who.app)
 	}
 	c.turn = line.PushBack(c)
 	q.wake()
@@ -69,7 +69,7 @@ func (q *queue) drop(c *conn) {
 	if c.turn == nil {
 		return
 	}
-	q.lines[c.app].Remove(c.turn)
+	q.lines[c.who.app].Remove(c.turn)
 	c.turn = nil
 }
 

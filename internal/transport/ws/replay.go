@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/gatecast/gatecast"
 	"github.com/gatecast/gatecast/internal/wsconn"
+	"golang.org/x/time/rate"
 )
 
 // page is how many events a connection gets from the journal before the next
@@ -24,18 +24,25 @@ const page = 256
 type replayer struct {
 	ring    Ring
 	history History
+	cursors Cursors
 	queue   *queue
+	pace    *rate.Limiter // bytes of events per second
 	pause   time.Duration
-	log     *slog.Logger
+	opts    Options
 	metrics *metrics
 }
 
-func newReplayer(ring Ring, h History, o Options, m *metrics) *replayer {
-	return &replayer{
-		ring: ring, history: h, metrics: m, log: o.Log,
+func newReplayer(ring Ring, h History, k Cursors, o Options, m *metrics) *replayer {
+	r := &replayer{
+		ring: ring, history: h, cursors: k, metrics: m, opts: o,
 		queue: newQueue(),
+		pace:  rate.NewLimiter(rate.Inf, 0),
 		pause: 250 * time.Millisecond,
 	}
+	if o.ReplayRate > 0 {
+		r.pace = rate.NewLimiter(rate.Limit(o.ReplayRate), int(max(o.ReplayRate, 64<<10)))
+	}
+	return r
 }
 
 func (r *replayer) add(c *conn) {
@@ -65,35 +72,62 @@ func (r *replayer) run(ctx context.Context) {
 	}
 }
 
-// turn sends a connection its next page and hands it back to its shard, which
-// sees whether it goes on from the ring, from here, or waits for its socket.
+// turn sends a connection its next page, or finds out where it begins, and
+// hands it back to its shard, which sees whether it goes on from the ring, from
+// here, or waits for its socket.
 func (r *replayer) turn(ctx context.Context, c *conn, buf []*gatecast.Event) {
 	defer c.shard.post(note{conn: c, what: returned})
-	events, err := r.history.Read(ctx, c.pos, buf[:0])
-	switch {
-	case err == nil && len(events) > 0:
-		r.send(c, events)
-		return
-	case gatecast.CodeOf(err) == gatecast.Gap:
-		err = r.skip(ctx, c)
-	case err == nil:
-		err = errNothing
-	}
+	err := r.serve(ctx, c, buf)
 	if err == nil || ctx.Err() != nil {
 		return
 	}
-	r.log.Error("reading the journal for a straggler failed, trying again", "app", c.app, "after", c.pos, "err", err)
+	r.opts.Log.Error("reading the journal for a connection failed, trying again", "app", c.who.app, "after", c.trail.position(), "err", err)
 	select {
 	case <-ctx.Done():
 	case <-time.After(r.pause):
 	}
 }
 
+func (r *replayer) serve(ctx context.Context, c *conn, buf []*gatecast.Event) error {
+	if c.begin.open {
+		return r.openFromJournal(ctx, c)
+	}
+	pos := c.trail.position()
+	events, err := r.history.Read(ctx, pos, buf[:0])
+	switch {
+	case gatecast.CodeOf(err) == gatecast.Gap:
+		return r.skip(ctx, c)
+	case err != nil:
+		return err
+	case len(events) == 0:
+		return errNothing
+	}
+	if err := r.wait(ctx, events); err != nil {
+		return err
+	}
+	r.send(c, events)
+	return nil
+}
+
+// wait keeps the replays together to their rate.
+func (r *replayer) wait(ctx context.Context, events []*gatecast.Event) error {
+	if r.pace.Limit() == rate.Inf {
+		return nil
+	}
+	for _, ev := range events {
+		if err := r.pace.WaitN(ctx, min(len(ev.Data), r.pace.Burst())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // errNothing is a journal that has no more events where the ring, which is fed
 // by it, says that there are some.
 var errNothing = errors.New("the journal has nothing after a position that the ring has left behind")
 
-// send pushes events until the socket takes no more.
+// send pushes events until the socket takes no more, or the client has to
+// acknowledge first.
 func (r *replayer) send(c *conn, events []*gatecast.Event) {
 	var frames [batch]*wsconn.Frame
 	var seqs [batch]gatecast.Seq
@@ -101,34 +135,32 @@ func (r *replayer) send(c *conn, events []*gatecast.Event) {
 		n, used := 0, 0
 		for used < len(events) && n < batch {
 			if ev := events[used]; c.view.sees(ev) {
-				frames[n], seqs[n] = encode(ev), ev.Seq
+				frames[n], seqs[n] = encode(ev, c.view.form(ev, c.who.born), r.opts.Epoch), ev.Seq
 				n++
 			}
 			used++
 		}
-		taken, err := c.sock.Push(frames[:n])
-		r.metrics.delivered(taken)
-		if err != nil || taken < n {
-			if taken > 0 {
-				c.pos = seqs[taken-1]
-			}
+		if !c.push(selection{frames[:n], seqs[:n]}, r.metrics) {
 			return
 		}
-		c.pos = events[used-1].Seq
+		c.trail.pass(events[used-1].Seq)
 		events = events[used:]
 	}
 }
 
 // skip moves a connection to the oldest event that is left when retention has
-// overtaken it, and records the loss: the vendor's protocol has no word for it.
+// overtaken it.
 func (r *replayer) skip(ctx context.Context, c *conn) error {
-	lost := c.pos
-	oldest, err := r.history.Oldest(ctx)
+	extent, err := r.history.Extent(ctx)
 	if err != nil {
 		return fmt.Errorf("find the oldest event: %w", err)
 	}
-	c.pos = max(oldest, c.pos+1) - 1
-	r.metrics.lost.Add(float64(c.pos - lost))
-	r.log.Error("a slow client lost events to retention", "app", c.app, "after", lost, "up_to", c.pos)
+	from := c.trail.position()
+	to := max(extent.First, from+1) - 1
+	if to == from {
+		return errNothing
+	}
+	c.trail.pass(to)
+	r.lose(ctx, c, gatecast.GapNotice{From: from, To: to, Reason: gatecast.GapRetention}, time.Time{})
 	return nil
 }

@@ -76,10 +76,10 @@ func (r *roster) release(app string) {
 func (r *roster) add(c *conn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	set := r.conns[c.app]
+	set := r.conns[c.who.app]
 	if set == nil {
 		set = make(map[*conn]struct{})
-		r.conns[c.app] = set
+		r.conns[c.who.app] = set
 	}
 	set[c] = struct{}{}
 }
@@ -87,13 +87,13 @@ func (r *roster) add(c *conn) {
 // remove takes a connection off the list and gives its place back.
 func (r *roster) remove(c *conn) {
 	r.mu.Lock()
-	set := r.conns[c.app]
+	set := r.conns[c.who.app]
 	delete(set, c)
 	if len(set) == 0 {
-		delete(r.conns, c.app)
+		delete(r.conns, c.who.app)
 	}
 	r.mu.Unlock()
-	r.release(c.app)
+	r.release(c.who.app)
 }
 
 // of returns the connections of an app.

@@ -12,7 +12,6 @@ import (
 	"context"
 	"iter"
 	"log/slog"
-	"math/rand/v2"
 	"net/http"
 	"runtime"
 	"sync"
@@ -20,6 +19,7 @@ import (
 	"time"
 
 	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/resume"
 	"github.com/gatecast/gatecast/internal/wsconn"
 	"github.com/gatecast/gatecast/senselink"
 	"golang.org/x/time/rate"
@@ -37,15 +37,33 @@ type Apps interface {
 // Ring is the newest stretch of events, in memory.
 type Ring interface {
 	Head() gatecast.Seq
+	// Floor is the position after which the ring holds everything.
+	Floor() gatecast.Seq
 	Window(after gatecast.Seq, buf []*gatecast.Event) ([]*gatecast.Event, bool)
 	Listen() (moved <-chan struct{}, stop func())
 }
 
 // History reads events that have left the ring.
 type History interface {
-	// Oldest returns the position before which everything is gone.
-	Oldest(ctx context.Context) (gatecast.Seq, error)
+	resume.History
 	Read(ctx context.Context, after gatecast.Seq, buf []*gatecast.Event) ([]*gatecast.Event, error)
+}
+
+// Cursors remembers how far each consumer has got. Only Begin waits for the
+// disk; the others are on disk a moment later.
+type Cursors interface {
+	Cursor(c gatecast.Consumer) (gatecast.Cursor, bool)
+	// Begin returns the cursor of a consumer, or makes one at a position.
+	Begin(ctx context.Context, c gatecast.Consumer, at gatecast.Seq) (cur gatecast.Cursor, existed bool, err error)
+	// Confirm moves the cursor forward because the consumer said so, Pass because
+	// it was sent the events and never says anything.
+	Confirm(c gatecast.Consumer, seq gatecast.Seq)
+	Pass(c gatecast.Consumer, seq gatecast.Seq)
+	// Lose records that the consumer is not sent what lies in a gap, and since
+	// when nothing is missing.
+	Lose(c gatecast.Consumer, gap gatecast.GapNotice, complete time.Time)
+	// Commit asks for what has changed to be on disk soon.
+	Commit()
 }
 
 // Options tunes a Server. The zero value suits one site.
@@ -60,12 +78,25 @@ type Options struct {
 	Origins       []string         // values of Origin to accept; empty: any
 	Shards        int              // goroutines that push; default one per CPU
 	Replayers     int              // connections that read the journal at once, others queue; default 4
+	ReplayRate    int64            // bytes of events per second that they read together; 0: no limit
+	Confirm                        // of what was sent
+	Epoch         string           // of the journal
 	Conn          wsconn.Options   // of each connection, among them how long it may stall
 	Now           func() time.Time // default time.Now
 	Log           *slog.Logger     // default: discard
 }
 
+// Confirm tunes confirmed delivery. The zero value suits one site.
+type Confirm struct {
+	ConfirmInterval time.Duration // between two questions to a busy connection; default 1 s
+	ConfirmTimeout  time.Duration // without an answer, after which a connection counts as silent; default 30 s
+	MaxInFlight     int           // events that a client with ack=manual may owe; default 1000
+}
+
 func (o Options) withDefaults() Options {
+	o.Confirm.ConfirmInterval = cmp.Or(o.Confirm.ConfirmInterval, time.Second)
+	o.Confirm.ConfirmTimeout = cmp.Or(o.Confirm.ConfirmTimeout, 30*time.Second)
+	o.Confirm.MaxInFlight = cmp.Or(o.Confirm.MaxInFlight, 1000)
 	o.Heartbeat = cmp.Or(o.Heartbeat, 30*time.Second)
 	o.DeadAfter = cmp.Or(o.DeadAfter, 90*time.Second)
 	o.MaxConns = cmp.Or(o.MaxConns, 20_000)
@@ -85,6 +116,8 @@ type Server struct {
 	opts      Options
 	apps      Apps
 	ring      Ring
+	history   History
+	cursors   Cursors
 	roster    *roster // who is connected
 	turned    *roster // who is being refused, all under one key
 	shards    []*shard
@@ -96,23 +129,20 @@ type Server struct {
 	door      door            // shut: no new connections; inside: handshakes and sockets' readers
 }
 
-// restartReason is what stands beside close code 1012.
-const restartReason = "service restart"
-
 // New makes a Server. It pushes once [Server.Run] runs.
-func New(apps Apps, ring Ring, history History, o Options) *Server {
+func New(apps Apps, ring Ring, history History, cursors Cursors, o Options) *Server {
 	o = o.withDefaults()
-	s := &Server{opts: o, apps: apps, ring: ring, metrics: newMetrics()}
+	s := &Server{opts: o, apps: apps, ring: ring, history: history, cursors: cursors, metrics: newMetrics()}
 	s.roster, s.turned = newRoster(o.MaxConns), newRoster(o.MaxRefused)
 	s.connected = []*wsconn.Frame{wsconn.NewText([]byte(senselink.Connected))}
 	s.pace = rate.NewLimiter(rate.Inf, 0)
 	if o.HandshakeRate > 0 {
 		s.pace = rate.NewLimiter(rate.Limit(o.HandshakeRate), max(1, int(o.HandshakeRate)))
 	}
-	s.replays = newReplayer(ring, history, o, s.metrics)
-	frames := newFrames(s.metrics)
+	s.replays = newReplayer(ring, history, cursors, o, s.metrics)
+	made := newFrames(o.Epoch, s.metrics)
 	for range o.Shards {
-		s.shards = append(s.shards, newShard(apps, ring, frames, s.replays, o, s.metrics))
+		s.shards = append(s.shards, s.newShard(made))
 	}
 	return s
 }
@@ -158,68 +188,6 @@ func (s *Server) heed(key string, conns ...*conn) {
 			c.sock.Close(wsconn.StatusPolicy, "app disabled")
 		default:
 			c.shard.post(note{conn: c, what: changed})
-		}
-	}
-}
-
-// Drain ends every connection with close code 1012 (service restart), in
-// random order over the time spread, so that the clients do not come back all
-// at once. A connection that is behind is sent the rest first; the last quarter
-// of the time that ctx allows belongs to the closing handshakes, and whoever is
-// still behind then is closed all the same. Drain returns when all connections
-// are gone or ctx ends.
-func (s *Server) Drain(ctx context.Context, spread time.Duration) {
-	s.door.close()
-	patience, cancel := mostOf(ctx)
-	defer cancel()
-	s.level(patience)
-	conns := s.roster.all()
-	rand.Shuffle(len(conns), func(i, j int) { conns[i], conns[j] = conns[j], conns[i] })
-	tick := time.NewTimer(0)
-	defer tick.Stop()
-	for i, c := range conns {
-		tick.Reset(spread / time.Duration(len(conns)))
-		c.shard.post(note{conn: c, what: leaving})
-		if i == len(conns)-1 {
-			break
-		}
-		select {
-		case <-tick.C:
-		case <-patience.Done():
-			spread = 0 // out of time: the rest at once
-		}
-	}
-	select {
-	case <-s.roster.empty():
-		return
-	case <-patience.Done():
-	}
-	for _, c := range s.roster.all() {
-		c.sock.Close(wsconn.StatusRestart, restartReason)
-	}
-	select {
-	case <-s.roster.empty():
-	case <-ctx.Done():
-	}
-}
-
-// mostOf returns a context that ends when three quarters of ctx's time are over.
-func mostOf(ctx context.Context) (context.Context, context.CancelFunc) {
-	end, ok := ctx.Deadline()
-	if !ok {
-		return context.WithCancel(ctx)
-	}
-	return context.WithDeadline(ctx, end.Add(-time.Until(end)/4))
-}
-
-// level waits until each shard has pushed what the ring holds.
-func (s *Server) level(ctx context.Context) {
-	head := s.ring.Head()
-	for _, sh := range s.shards {
-		select {
-		case <-sh.reached(head):
-		case <-ctx.Done():
-			return
 		}
 	}
 }

@@ -22,6 +22,7 @@ type shard struct {
 	ring    Ring
 	frames  *frames
 	replays *replayer
+	cursors Cursors
 	opts    Options
 	metrics *metrics
 	mail    *mailbox
@@ -31,19 +32,20 @@ type shard struct {
 
 	// Owned by run.
 	pos    gatecast.Seq
-	groups map[view]*group
+	groups map[string]*group // by the key of their view
 	beats  beats
+	chosen selection // for one that catches up
 	window []*gatecast.Event
 	spare  []note
 }
 
-func newShard(apps Apps, ring Ring, f *frames, r *replayer, o Options, m *metrics) *shard {
+func (s *Server) newShard(f *frames) *shard {
 	return &shard{
-		apps: apps, ring: ring, frames: f, replays: r, opts: o, metrics: m,
+		apps: s.apps, ring: s.ring, frames: f, replays: s.replays, cursors: s.cursors, opts: s.opts, metrics: s.metrics,
 		mail:   newMailbox(),
 		beat:   []*wsconn.Frame{wsconn.NewText([]byte(senselink.HeartBeat))},
-		pos:    ring.Head(),
-		groups: make(map[view]*group),
+		pos:    s.ring.Head(),
+		groups: make(map[string]*group),
 		window: make([]*gatecast.Event, 0, batch),
 	}
 }
@@ -89,13 +91,14 @@ func (s *shard) advance() bool {
 		return false
 	}
 	s.pos = events[len(events)-1].Seq
-	for v, g := range s.groups {
+	now := s.opts.Now()
+	for _, g := range s.groups {
 		if len(g.conns) == 0 {
 			continue // no frame is made for nobody
 		}
-		g.choose(v, events, s.frames)
+		g.chosen.choose(g.conns[0].view, 0, events, s.frames)
 		for i := len(g.conns) - 1; i >= 0; i-- { // backwards: push may take conns[i] out
-			s.push(g, g.conns[i])
+			s.push(g, g.conns[i], now)
 		}
 	}
 	return true
@@ -103,29 +106,42 @@ func (s *shard) advance() bool {
 
 // push writes a group's chosen frames to a level connection. One that does
 // not take them all leaves the group, with its position after the last it took.
-func (s *shard) push(g *group, c *conn) {
-	frames, seqs := g.after(c.pos)
-	if s.send(c, frames, seqs) {
-		c.pos = max(c.pos, s.pos)
+func (s *shard) push(g *group, c *conn, now time.Time) {
+	chosen := g.chosen.after(c.trail.position())
+	if len(chosen.frames) == 0 {
+		c.trail.pass(s.pos)
+		return
+	}
+	all := c.push(chosen, s.metrics)
+	s.expect(c, now)
+	if all {
+		c.trail.pass(s.pos)
 		return
 	}
 	g.drop(c)
-	c.state = blocked
+	c.enter(blocked)
 }
 
-// send pushes frames and keeps count of the position. It reports false if the
-// socket did not take them all: it is full, and Drained will tell, or it is
-// gone, and its reader will.
-func (s *shard) send(c *conn, frames []*wsconn.Frame, seqs []gatecast.Seq) bool {
-	if len(frames) == 0 {
-		return true
+// push hands frames to a connection's socket and keeps count. It reports false
+// if the socket did not take them all: it is full, and Drained will tell, it is
+// gone, and its reader will, or the client has to acknowledge, and Message will.
+func (c *conn) push(sel selection, m *metrics) bool {
+	want := len(sel.frames)
+	if a := c.replay.acks; a != nil {
+		sel.frames = sel.frames[:min(want, max(0, a.credit()))]
 	}
-	n, err := c.sock.Push(frames)
-	s.metrics.delivered(n)
+	if len(sel.frames) == 0 {
+		return want == 0
+	}
+	n, err := c.sock.Push(sel.frames)
+	m.delivered(n)
 	if n > 0 {
-		c.pos = seqs[n-1]
+		if a := c.replay.acks; a != nil {
+			a.sent(sel.seqs[:n])
+		}
+		c.trail.took(n, sel.seqs[n-1])
 	}
-	return err == nil && n == len(frames)
+	return err == nil && n == want
 }
 
 // fallBehind is what happens when the shard itself has fallen off the ring:
@@ -145,51 +161,60 @@ func (s *shard) fallBehind() {
 func (s *shard) readMail() {
 	notes := s.mail.take(s.spare)
 	for _, n := range notes {
-		c := n.conn
-		switch n.what {
-		case joined:
-			s.welcome(c)
-		case drained:
-			c.told.Store(false)
-			if c.state == blocked {
-				s.resume(c)
-			}
-		case changed:
-			s.retune(c)
-		case leaving:
-			c.leaving = true
-			s.partIfLevel(c)
-		case returned:
-			if c.state == replaying {
-				s.resume(c)
-			}
-		case left:
-			s.bury(c)
-		}
+		s.act(n.conn, n.what)
 	}
 	clear(notes)
 	s.spare = notes
+}
+
+func (s *shard) act(c *conn, what event) {
+	switch what {
+	case joined:
+		s.welcome(c)
+	case drained:
+		c.told.Store(false)
+		s.goOn(c, blocked)
+	case changed:
+		s.retune(c)
+	case confirmed:
+		s.heard(c, s.opts.Now())
+	case acked:
+		c.replay.acks.told.Store(false)
+		s.reckon(c)
+		s.goOn(c, blocked)
+		s.partIfLevel(c)
+	case leaving:
+		c.seat.leaving = true
+		s.partIfLevel(c)
+	case returned:
+		s.goOn(c, replaying)
+	case left:
+		s.bury(c)
+	}
+}
+
+// goOn resumes a connection that is in a state, and no other.
+func (s *shard) goOn(c *conn, in state) {
+	if c.state() != in {
+		return
+	}
+	c.enter(blocked) // the replayer has it no longer
+	s.reckon(c)
+	s.resume(c)
 }
 
 // retune lets a connection see what its app may see now, from where it stands.
 // The app is asked for here and not where the change was noticed, so that of
 // several changes the last one counts.
 func (s *shard) retune(c *conn) {
-	app, ok := s.apps.App(c.app)
+	app, ok := s.apps.App(c.who.app)
 	if !ok {
 		return // and the connection is being closed
 	}
-	c.wanted = viewOf(app.Filter())
-	if c.state == level && c.wanted != c.view {
+	c.wanted = newView(app.Filter(), c.who.asked.Filter, c.who.asked.Seq)
+	if c.state() == level && c.wanted.key != c.view.key {
 		s.group(c.view).drop(c)
 		s.resume(c)
-	}
-}
-
-// partIfLevel closes a connection that is to leave and has everything.
-func (s *shard) partIfLevel(c *conn) {
-	if c.leaving && c.state == level {
-		c.sock.Close(wsconn.StatusRestart, restartReason)
 	}
 }
 
@@ -201,33 +226,64 @@ const stretch = 4
 // on with it.
 func (s *shard) resume(c *conn) {
 	c.view = c.wanted
-	g := s.group(c.view)
+	c.enter(blocked)
+	if c.begin.open || !s.greet(c) {
+		if c.begin.open {
+			s.replay(c)
+		}
+		return
+	}
+	defer s.expectIfOwing(c)
 	for range stretch {
 		if c.sock.Stats().Waiting {
-			c.state = blocked
 			return
 		}
-		events, ok := s.ring.Window(c.pos, s.window[:0])
+		events, ok := s.ring.Window(c.trail.position(), s.window[:0])
 		if !ok {
 			s.replay(c)
 			return
 		}
-		events = upTo(events, s.pos)
+		// Beyond its shard's position it goes only to where it was born: all of
+		// that is replayed, all after it is live.
+		events = upTo(events, max(s.pos, c.who.born))
 		if len(events) == 0 {
-			c.state = level
-			g.add(c)
-			s.partIfLevel(c)
+			s.join(c)
 			return
 		}
-		g.choose(c.view, events, s.frames)
-		if !s.send(c, g.frames, g.seqs) {
-			c.state = blocked
+		s.chosen.choose(c.view, c.who.born, events, s.frames)
+		if !c.push(s.chosen, s.metrics) {
 			return
 		}
-		c.pos = events[len(events)-1].Seq
+		c.trail.pass(events[len(events)-1].Seq)
 	}
-	c.state = blocked
 	c.Drained() // not its socket, but the others were waited for
+}
+
+func (s *shard) expectIfOwing(c *conn) {
+	if c.owes() {
+		s.expect(c, s.opts.Now())
+	}
+}
+
+// greet sends what stands before the first event. It reports false if the
+// socket does not take it yet.
+func (s *shard) greet(c *conn) bool {
+	if c.begin.greeting == nil {
+		return true
+	}
+	if n, _ := c.sock.Push([]*wsconn.Frame{c.begin.greeting}); n == 0 {
+		return false // full, and Drained tells; or gone, and its reader does
+	}
+	c.begin.greeting = nil
+	return true
+}
+
+// join makes a connection level.
+func (s *shard) join(c *conn) {
+	c.enter(level)
+	s.group(c.view).add(c)
+	s.settle(c)
+	s.partIfLevel(c)
 }
 
 // upTo leaves out the events after a position: the shard brings them to all.
@@ -239,30 +295,38 @@ func upTo(events []*gatecast.Event, last gatecast.Seq) []*gatecast.Event {
 }
 
 func (s *shard) replay(c *conn) {
-	c.state = replaying
+	c.enter(replaying)
 	s.replays.add(c)
 }
 
-// bury forgets a connection whose socket is gone.
+// bury forgets a connection whose socket is gone. What it was not known to
+// have is sent to the next one of its consumer.
 func (s *shard) bury(c *conn) {
-	switch c.state {
+	switch c.state() {
 	case level:
 		s.group(c.view).drop(c)
 	case replaying:
 		s.replays.drop(c)
 	}
-	c.state = dead
+	s.settle(c)
+	if c.replay.silent.Load() {
+		s.passSilent(c, s.opts.Now())
+	}
+	if c.replay.keeps {
+		s.cursors.Commit()
+	}
+	c.enter(dead)
 	s.beats.remove(c)
-	if g := s.groups[c.view]; g != nil && len(g.conns) == 0 {
-		delete(s.groups, c.view)
+	if g := s.groups[c.view.key]; g != nil && len(g.conns) == 0 {
+		delete(s.groups, c.view.key)
 	}
 }
 
-func (s *shard) group(v view) *group {
-	g := s.groups[v]
+func (s *shard) group(v *view) *group {
+	g := s.groups[v.key]
 	if g == nil {
 		g = &group{}
-		s.groups[v] = g
+		s.groups[v.key] = g
 	}
 	return g
 }

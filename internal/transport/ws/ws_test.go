@@ -283,17 +283,17 @@ func TestPeerThatIsSilentForTooLongIsCut(t *testing.T) {
 
 func TestNothingIsAllocatedForAnEventOnceItsFrameIsMade(t *testing.T) {
 	m := newMetrics()
-	f := newFrames(m)
-	g := &group{}
+	f := newFrames("", m)
+	sel := &selection{}
 	events := make([]*gatecast.Event, batch)
 	for i := range events {
 		ev := makeEvent(i, 100, gatecast.Record)
 		ev.Seq = gatecast.Seq(i + 1)
 		events[i] = &ev
 	}
-	v := view{record: true}
-	g.choose(v, events, f)
-	if n := testing.AllocsPerRun(100, func() { g.choose(v, events, f) }); n != 0 {
+	v := &view{record: true}
+	sel.choose(v, 0, events, f)
+	if n := testing.AllocsPerRun(100, func() { sel.choose(v, 0, events, f) }); n != 0 {
 		t.Errorf("choosing frames that exist allocates %v times", n)
 	}
 }

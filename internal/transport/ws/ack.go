@@ -1,0 +1,95 @@
+package ws
+
+import (
+	"encoding/json"
+	"sync/atomic"
+
+	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/wsconn"
+)
+
+// acks is the bookkeeping of a client that acknowledges by messages of its own
+// ({"ack":SEQ}). It is sent so many events at most that it has not yet
+// acknowledged; then it waits, which is its own choice.
+type acks struct {
+	limit   int
+	claimed atomic.Uint64 // newest position it has acknowledged; written by the socket's reader
+	told    atomic.Bool   // a note of acked is under way
+	open    atomic.Int64  // len(flying), for others than the owner
+
+	flying []gatecast.Seq // sent and not acknowledged, at most limit; owned like conn.begin
+}
+
+func newAcks(limit int) *acks { return &acks{limit: limit} }
+
+func (a *acks) count() int { return int(a.open.Load()) }
+
+// credit returns how many more events may be sent.
+func (a *acks) credit() int { return a.limit - len(a.flying) }
+
+func (a *acks) sent(seqs []gatecast.Seq) {
+	a.flying = append(a.flying, seqs...)
+	a.open.Store(int64(len(a.flying)))
+}
+
+// land strikes off what has been acknowledged.
+func (a *acks) land() {
+	claimed, n := gatecast.Seq(a.claimed.Load()), 0
+	for n < len(a.flying) && a.flying[n] <= claimed {
+		n++
+	}
+	a.flying = append(a.flying[:0], a.flying[n:]...)
+	a.open.Store(int64(len(a.flying)))
+}
+
+// Message is what a client says. The protocol gives a client nothing to say,
+// many say something all the same, and none of it is heeded, unless the client
+// has chosen to acknowledge by messages.
+func (c *conn) Message(_ bool, payload []byte) {
+	a := c.replay.acks
+	if a == nil {
+		return
+	}
+	var m struct {
+		Ack json.RawMessage `json:"ack"`
+	}
+	if json.Unmarshal(payload, &m) != nil || m.Ack == nil {
+		return // a greeting, perhaps
+	}
+	var seq uint64
+	if json.Unmarshal(m.Ack, &seq) != nil {
+		c.sock.Close(wsconn.StatusPolicy, `"ack" is to be the seq of an event`)
+		return
+	}
+	if gatecast.Seq(seq) > c.shard.ring.Head() {
+		c.sock.Close(wsconn.StatusPolicy, "acknowledged an event that does not exist yet")
+		return
+	}
+	if seq > a.claimed.Load() { // nobody else writes it
+		a.claimed.Store(seq)
+	}
+	if a.told.CompareAndSwap(false, true) {
+		c.shard.post(note{conn: c, what: acked})
+	}
+}
+
+// reckon acts on what a connection has acknowledged. While the replayer has
+// the connection it waits: it is done again when that hands it back.
+func (s *shard) reckon(c *conn) {
+	a := c.replay.acks
+	if a == nil || c.state() == replaying {
+		return
+	}
+	a.land()
+	confirmed := min(a.claimed.Load(), c.trail.sent.Load())
+	if a.count() == 0 {
+		confirmed = c.trail.pos.Load()
+	}
+	if confirmed <= c.replay.confirmed.Load() {
+		return
+	}
+	c.replay.confirmed.Store(confirmed)
+	if c.replay.keeps {
+		s.cursors.Confirm(c.replay.consumer, gatecast.Seq(confirmed))
+	}
+}

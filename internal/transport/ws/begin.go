@@ -1,0 +1,196 @@
+package ws
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/resume"
+	"github.com/gatecast/gatecast/internal/wsconn"
+	"github.com/gatecast/gatecast/senselink"
+)
+
+// beginning is what stands before a connection's first event.
+type beginning struct {
+	open     bool             // where it begins is still to be found out
+	cursor   *gatecast.Cursor // it comes back to this; nil: what it asked for decides
+	edge     time.Time        // nothing stored before is sent to who comes back; zero: no bound
+	greeting *wsconn.Frame    // to be sent first; nil if there is nothing to say
+}
+
+// beginTimeout bounds how long a handshake waits for a new cursor to be on disk.
+const beginTimeout = 5 * time.Second
+
+// consumer returns whose cursor a connection moves, and whether it moves one.
+// One that chooses its own place, or sees only a part of what its app may see,
+// moves none unless it has a name of its own: what it confirms says nothing
+// about the others.
+func consumer(app *gatecast.App, asked *resume.Request, remote string) (gatecast.Consumer, bool) {
+	catchUp := app.CatchUp.WithDefaults()
+	switch {
+	case catchUp.Window == gatecast.LookbackOff:
+		return gatecast.Consumer{App: app.Key}, false
+	case asked.Client != "":
+		return gatecast.NamedConsumer(app.Key, asked.Client), true
+	case asked.Since.Kind != resume.Unsaid || asked.Narrow():
+		return gatecast.Consumer{App: app.Key}, false
+	case catchUp.Cursors == gatecast.CursorByAddress:
+		host, _, err := net.SplitHostPort(remote)
+		if err != nil {
+			host = remote
+		}
+		return gatecast.AddressConsumer(app.Key, host), true
+	}
+	return gatecast.Consumer{App: app.Key}, true
+}
+
+// ask reads what a client asks for beyond the vendor's protocol. Its error is
+// for the client.
+func (s *Server) ask(app *gatecast.App, r *http.Request) (resume.Request, error) {
+	asked, err := resume.Parse(r.URL.Query())
+	if err != nil {
+		return resume.Request{}, err
+	}
+	if asked.Client != "" && app.CatchUp.Window == gatecast.LookbackOff {
+		return resume.Request{}, &gatecast.Error{
+			Code:    gatecast.Invalid,
+			Message: "parameter client is given, but the app remembers nobody",
+			Remedy:  "leave it out, or give the app a catch-up window",
+		}
+	}
+	if asked.InFlight == 0 || asked.InFlight > s.opts.MaxInFlight {
+		asked.InFlight = s.opts.MaxInFlight
+	}
+	return asked, nil
+}
+
+// enter finds a new connection's cursor, or makes one, and with it where the
+// connection begins as far as that is known without reading the journal. A
+// consumer's first cursor is on disk before the client hears that it is
+// connected: a crash right after must not make it a stranger again.
+func (s *Server) enter(ctx context.Context, c *conn, app *gatecast.App) error {
+	asked, keeps := &c.who.asked, c.replay.keeps
+	window := app.CatchUp.WithDefaults()
+	c.begin.open = asked.OptedIn
+	c.trail.start.Store(uint64(c.who.born))
+	c.trail.pos.Store(uint64(c.who.born))
+	if !keeps {
+		return nil
+	}
+	cur, there := s.cursors.Cursor(c.replay.consumer)
+	if !there {
+		ctx, cancel := context.WithTimeout(ctx, beginTimeout)
+		defer cancel()
+		at, err := s.first(ctx, window, c.who.born)
+		if err != nil {
+			return err
+		}
+		if cur, _, err = s.cursors.Begin(ctx, c.replay.consumer, at); err != nil {
+			s.opts.Log.Warn("a consumer's first cursor could not be stored yet", "app", app.Key, "err", err)
+		}
+	}
+	if asked.Since.Kind == resume.Unsaid {
+		c.begin.cursor, c.begin.edge = &cur, window.Window.Edge(s.opts.Now())
+		c.begin.open = c.begin.open || cur.Seq != c.who.born || cur.Epoch != s.opts.Epoch
+	}
+	return nil
+}
+
+// first returns where a consumer begins that was never here before.
+func (s *Server) first(ctx context.Context, c gatecast.CatchUp, head gatecast.Seq) (gatecast.Seq, error) {
+	if c.First != gatecast.FirstEarliest {
+		return head, nil
+	}
+	since := resume.Since{Kind: resume.Earliest}
+	if edge := c.Window.Edge(s.opts.Now()); !edge.IsZero() {
+		since = resume.Since{Kind: resume.AtTime, Time: edge}
+	}
+	start, err := resume.Begin(ctx, s.history, since)
+	if err != nil {
+		return 0, fmt.Errorf("find where a first connection begins: %w", err)
+	}
+	return start.After, nil
+}
+
+// openFromRing begins a connection where its cursor is, if the ring holds
+// everything after it and nothing has to be told: no reading of the journal,
+// and so no waiting, for those who were away only for a moment.
+func (s *shard) openFromRing(c *conn) bool {
+	b := &c.begin
+	if b.cursor == nil || c.who.asked.OptedIn || b.cursor.Epoch != s.opts.Epoch || b.cursor.Seq > s.ring.Head() {
+		return false
+	}
+	events, ok := s.ring.Window(b.cursor.Seq, s.window[:0])
+	if !ok || len(events) > 0 && events[0].Stored.Before(b.edge) {
+		return false
+	}
+	c.startAfter(b.cursor.Seq)
+	return true
+}
+
+// startAfter ends the beginning.
+func (c *conn) startAfter(pos gatecast.Seq) {
+	c.trail.start.Store(uint64(pos))
+	c.trail.pos.Store(uint64(pos))
+	c.begin.open, c.begin.cursor = false, nil
+}
+
+// openFromJournal finds out where a connection begins.
+func (r *replayer) openFromJournal(ctx context.Context, c *conn) error {
+	b := &c.begin
+	start, err := r.find(ctx, c)
+	if err != nil {
+		return err
+	}
+	c.startAfter(start.After)
+	if start.Gap != nil {
+		r.lose(ctx, c, *start.Gap, b.edge)
+	}
+	if c.who.asked.OptedIn && start.Gap == nil {
+		b.greeting = wsconn.NewText(senselink.Resumed(start.After, r.ring.Head(), r.opts.Epoch))
+	}
+	return nil
+}
+
+func (r *replayer) find(ctx context.Context, c *conn) (resume.Start, error) {
+	switch since := c.who.asked.Since; {
+	case c.begin.cursor != nil:
+		return resume.Return(ctx, r.history, *c.begin.cursor, c.begin.edge)
+	case since.Kind == resume.Unsaid, since.Kind == resume.Latest:
+		return resume.Start{After: c.who.born}, nil
+	default:
+		return resume.Begin(ctx, r.history, since)
+	}
+}
+
+// lose records what a connection is not sent, and tells it if it is one that
+// understands: the vendor's protocol has no word for it. Complete is since when
+// nothing is missing; zero if that is to be found out.
+func (r *replayer) lose(ctx context.Context, c *conn, gap gatecast.GapNotice, complete time.Time) {
+	r.metrics.gap(gap)
+	r.opts.Log.Warn("events are lost to a consumer", "app", c.who.app, "consumer", c.replay.consumer.Name,
+		"after", gap.From, "up_to", gap.To, "reason", string(gap.Reason))
+	if c.who.asked.OptedIn {
+		c.begin.greeting = wsconn.NewText(senselink.Gap(gap, r.ring.Head(), r.opts.Epoch))
+	}
+	if !c.replay.keeps {
+		return
+	}
+	if gap.Reason != gatecast.GapWindow {
+		complete = r.storedAfter(ctx, gap.To)
+	}
+	r.cursors.Lose(c.replay.consumer, gap, complete)
+}
+
+// storedAfter returns when the first event after a position was accepted, or
+// the time now if there is none, or it cannot be read.
+func (r *replayer) storedAfter(ctx context.Context, pos gatecast.Seq) time.Time {
+	events, err := r.history.Read(ctx, pos, make([]*gatecast.Event, 0, 1))
+	if err != nil || len(events) == 0 {
+		return r.opts.Now()
+	}
+	return events[0].Stored
+}
