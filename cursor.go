@@ -32,6 +32,15 @@ func (c Consumer) ClientName() string {
 	return name
 }
 
+// Address returns the IP address that an [AddressConsumer] was made with, or "".
+func (c Consumer) Address() string {
+	ip, _ := strings.CutPrefix(c.Name, addressPrefix)
+	if ip == c.Name {
+		return ""
+	}
+	return ip
+}
+
 // Cursor is how far a consumer has got, kept by the server between its
 // connections.
 type Cursor struct {

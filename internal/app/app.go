@@ -125,6 +125,7 @@ func (p *parts) run(ctx context.Context, listener net.Listener, ready func()) er
 	start(feed, "forgetting", p.forgetDeleted)
 	start(feed, "hub", p.hub.Run)
 	start(feed, "websocket push", p.push.Run)
+	start(feed, "event streams", p.stream.Run)
 	server := p.server()
 	start(feed, "http server", func(context.Context) error {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
@@ -156,7 +157,7 @@ func (p *parts) stop(server *http.Server) {
 	limit, cancel := context.WithTimeout(context.Background(), p.cfg.Server.ShutdownTimeout)
 	defer cancel()
 	p.health.stopping()
-	p.log.Info("stopping", "connections", p.push.Connections(), "limit", p.cfg.Server.ShutdownTimeout.String())
+	p.log.Info("stopping", "connections", p.push.Connections()+p.stream.Connections(), "limit", p.cfg.Server.ShutdownTimeout.String())
 	p.finishRequests(limit, server)
 	p.settle(limit)
 	p.push.Drain(limit, p.cfg.Server.DrainSpread)
@@ -175,10 +176,15 @@ func (p *parts) forgetDeleted(ctx context.Context) error {
 }
 
 // finishRequests lets requests under way finish in the first half of the time:
-// the other half belongs to the sockets.
+// the other half belongs to the sockets. Event streams are requests too, and
+// end when they have what was accepted until now: what is accepted by a request
+// that is still under way is theirs when they come back.
 func (p *parts) finishRequests(ctx context.Context, server *http.Server) {
 	ctx, cancel := context.WithTimeout(ctx, p.cfg.Server.ShutdownTimeout/2)
 	defer cancel()
+	var streams sync.WaitGroup
+	defer streams.Wait()
+	streams.Go(func() { p.stream.Drain(ctx) })
 	if err := server.Shutdown(ctx); err != nil {
 		p.log.Warn("requests were still under way when their time was over", "err", err)
 		server.Close()

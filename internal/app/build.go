@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/gatecast/gatecast/internal/auth"
 	"github.com/gatecast/gatecast/internal/config"
 	"github.com/gatecast/gatecast/internal/cursor"
 	"github.com/gatecast/gatecast/internal/hub"
@@ -20,6 +21,7 @@ import (
 	"github.com/gatecast/gatecast/internal/registry"
 	"github.com/gatecast/gatecast/internal/source/push"
 	"github.com/gatecast/gatecast/internal/source/sim"
+	"github.com/gatecast/gatecast/internal/transport/sse"
 	"github.com/gatecast/gatecast/internal/transport/ws"
 	"github.com/gatecast/gatecast/internal/wsconn"
 	"github.com/gatecast/gatecast/senselink"
@@ -40,6 +42,7 @@ type parts struct {
 	ingest    *push.Handler
 	simulator *sim.Sim
 	push      *ws.Server
+	stream    *sse.Server
 	health    *health
 	epoch     string // of the journal
 	began     time.Time
@@ -82,6 +85,7 @@ func build(ctx context.Context, cfg config.Config, o Options) (_ *parts, err err
 	}
 	p.ingest = push.New(p.journal, ingestOptions(cfg, zone, o.Log))
 	p.push = ws.New(p.registry, p.hub, p.hub, p.cursors, pushOptions(cfg, p.epoch, o.Log))
+	p.stream = sse.New(p.registry, auth.Guard{Tokens: p.registry}, p.hub, p.hub, streamOptions(cfg, o.Log))
 	if o.Simulate != nil {
 		p.simulator = sim.New(*o.Simulate)
 	}
@@ -253,11 +257,22 @@ func pushOptions(cfg config.Config, epoch string, log *slog.Logger) ws.Options {
 	}
 }
 
+func streamOptions(cfg config.Config, log *slog.Logger) sse.Options {
+	return sse.Options{
+		MaxConns:  cfg.SSE.MaxConnections,
+		Heartbeat: cfg.SSE.Heartbeat,
+		Stall:     cfg.SSE.StallTimeout,
+		Readers:   cfg.Resume.Readers,
+		ReadRate:  int64(cfg.Resume.ReadRate),
+		Log:       log,
+	}
+}
+
 // collectors returns what /metrics shows.
 func (p *parts) collectors() *prometheus.Registry {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	for _, part := range []interface{ Metrics() []prometheus.Collector }{p.journal, p.registry, p.cursors, p.hub, p.ingest, p.push} {
+	for _, part := range []interface{ Metrics() []prometheus.Collector }{p.journal, p.registry, p.cursors, p.hub, p.ingest, p.push, p.stream} {
 		reg.MustRegister(part.Metrics()...)
 	}
 	return reg

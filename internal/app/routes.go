@@ -26,21 +26,19 @@ func (p *parts) routes() http.Handler {
 		Apps:        p.registry,
 		Tokens:      p.registry,
 		Status:      p,
-		Connections: p, // wired with resume
-		Cursors:     p, // wired with resume
+		Connections: p,
+		Cursors:     p.cursors,
 		Guard:       guard,
 		Version:     p.version,
 		Log:         p.log,
 	})
+	mux.Handle("GET /api/v1/events/stream", p.stream)
 	mux.Handle("GET /websocket/record/{app_key}/{timestamp}/{sign}", p.push)
 	return mux
 }
 
-// List is wired with resume.
-func (p *parts) List() []gatecast.Connection { return nil }
-
-// Of is wired with resume.
-func (p *parts) Of(string) []gatecast.Cursor { return nil }
+// List returns the connections of every door.
+func (p *parts) List() []gatecast.Connection { return append(p.push.List(), p.stream.List()...) }
 
 // Status tells the API how the server is.
 func (p *parts) Status(ctx context.Context) (api.State, error) {
@@ -55,7 +53,7 @@ func (p *parts) Status(ctx context.Context) (api.State, error) {
 		Ready:       len(why) == 0,
 		Reasons:     why,
 		Warnings:    p.health.warned(),
-		Connections: p.push.Connections(),
+		Connections: p.push.Connections() + p.stream.Connections(),
 		Uptime:      time.Since(p.began),
 	}, nil
 }

@@ -101,7 +101,7 @@ type Resume struct {
 	CommitInterval  time.Duration `toml:"commit_interval" desc:"What consumers have confirmed is written to disk so often. After a crash of the server, at most what was confirmed since is sent twice." min:"20ms" max:"10s"`
 	MaxCursors      int           `toml:"max_cursors_per_app" desc:"Consumers of one app (names, addresses) that are remembered. Beyond it the one that was idle longest is forgotten, and begins anew when it returns." min:"1" max:"10000"`
 	Readers         int           `toml:"readers" desc:"Connections that read the journal at the same time, apps in turn; the others wait for their turn." min:"1" max:"256"`
-	ReadRate        Size          `toml:"read_rate" desc:"Bytes of events per second that all connections together may read from the journal, so that those who catch up leave the disk to the others. 0 means no limit." min:"0"`
+	ReadRate        Size          `toml:"read_rate" desc:"Bytes of events per second that all connections of a door together may read from the journal, so that those who catch up leave the disk to the others. 0 means no limit." min:"0"`
 	MaxInFlight     int           `toml:"max_in_flight" desc:"Events a client with ack=manual may have unacknowledged, unless it asks for fewer. When it is reached the client is sent no more until it acknowledges." min:"1" max:"65536"`
 }
 

@@ -120,7 +120,7 @@ func TestAgesAreKeptOverRestartsAndOnlyForTheirJournal(t *testing.T) {
 	if got, known := a.young("one", time.Hour, now.Add(-3000*time.Minute)); known {
 		t.Errorf("before all points events are young after %d", got)
 	}
-	a.add(2001, now.Add(-30*time.Minute))
+	a.add(2001, now.Add(-30*time.Minute-30*time.Second))
 	if p := a.kept.Points; p[len(p)-1].Last != 2001 || p[len(p)-2].At > p[len(p)-1].At {
 		t.Errorf("the points end with %+v after the clock went back", p[len(p)-2:])
 	}

@@ -128,6 +128,9 @@ func describe(err error) (desc, reason string) {
 	if errors.As(err, &refusal) {
 		return refusal.Desc, string(refusal.Reason)
 	}
+	if e, ok := errors.AsType[*gatecast.Error](err); ok && e.Remedy != "" {
+		return e.Message + "; " + e.Remedy, e.Code.String()
+	}
 	return err.Error(), gatecast.CodeOf(err).String()
 }
 
