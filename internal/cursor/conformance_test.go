@@ -68,10 +68,11 @@ func run(t *testing.T, s *Store) (stop func()) {
 	return stop
 }
 
-// flush writes everything now, without Run.
+// flush writes what has changed now, without Run.
 func flush(t *testing.T, s *Store) {
 	t.Helper()
-	if err := s.commit(t.Context(), ^mask(0)); err != nil {
+	_, dirty, stale := s.table.pending()
+	if err := s.commit(t.Context(), dirty|stale); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -270,6 +271,10 @@ func testConflict(t *testing.T, c cluster) {
 	want := gatecast.Cursor{Consumer: gate, Epoch: "e1", Seq: 33, Confirmed: start.Add(time.Second), Complete: start, Lost: 3}
 	wantCursors(t, b, gate.App, want)
 	wantCursors(t, c.open(t, o), gate.App, want)
+	a.Pass(gate, 40)
+	flush(t, a)
+	want.Seq = 40
+	wantCursors(t, a, gate.App, want)
 }
 
 func testForget(t *testing.T, c cluster) {

@@ -42,8 +42,8 @@ func drawerNumber(key string) (int, bool) {
 // mask is a set of drawers.
 type mask uint64
 
-func (m *mask) set(d int)     { *m |= 1 << d }
-func (m *mask) clear(d int)   { *m &^= 1 << d }
+func (m *mask) set(d int)   { *m |= 1 << d }
+func (m *mask) clear(d int) { *m &^= 1 << d }
 
 // all yields the drawers of a set in order.
 func (m mask) all() iter.Seq[int] {

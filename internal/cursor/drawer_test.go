@@ -111,6 +111,9 @@ func TestWhatANewerVersionWroteIsNotOverwritten(t *testing.T) {
 	if err := s.commit(t.Context(), ^mask(0)); gatecast.CodeOf(err) != gatecast.Invalid {
 		t.Errorf("commit: %v", err)
 	}
+	if len(m.items) != drawers || gatecast.CodeOf(s.Healthy()) != gatecast.Unavailable {
+		t.Errorf("%d drawers are written beside it, health %v", len(m.items)-1, s.Healthy())
+	}
 	s.watched(m.items[key])
 	if err := s.commit(t.Context(), ^mask(0)); gatecast.CodeOf(err) != gatecast.Invalid {
 		t.Errorf("commit after the watch told of it: %v", err)

@@ -82,7 +82,12 @@ func openKV(ctx context.Context, js jetstream.JetStream, o Options) (*kvBucket, 
 	return &kvBucket{kv: kv, timeout: o.Timeout, max: js.Conn().MaxPayload}, nil
 }
 
-func (b *kvBucket) limit() int { return int(b.max()) - overhead }
+func (b *kvBucket) limit() int {
+	if n := b.max(); n > overhead { // it is zero while no server has said what it takes
+		return int(n) - overhead
+	}
+	return memLimit
+}
 
 func (b *kvBucket) get(ctx context.Context, key string) (entry, error) {
 	ctx, cancel := context.WithTimeout(ctx, b.timeout)

@@ -221,7 +221,7 @@ func TestNodesAgreeHoweverTheirCommitsAndNewsCross(t *testing.T) {
 			case "hear":
 				hear(s)
 			case "old news":
-				s.watched(entry{key: drawerKey(drawerOf(gate)), value: []byte(`{"v":1,"c":[{"a":"old","e":"e1","s":7}]}`), rev: 1})
+				s.table.news(drawerOf(gate), 1, []record{{App: "old", Epoch: "e1", Seq: 7}})
 			}
 			for c, least := range committed {
 				if got := onDisk(mem, c).Seq; got < least || got > highest[c] {

@@ -41,31 +41,36 @@ func (s *Store) Run(ctx context.Context) error {
 	return s.commit(last, dirty|stale)
 }
 
-// commit writes drawers one after the other. It ends with the first that cannot
-// be written: the others would fail too, each after its own timeout.
+// commit writes drawers one after the other. If the bucket is out of reach it
+// leaves out the rest: each would fail too, after its own timeout.
 func (s *Store) commit(ctx context.Context, m mask) error {
 	if m == 0 {
 		return nil
 	}
 	began := time.Now()
+	var failed error
 	for d := range m.all() {
 		if err := s.write(ctx, d); err != nil {
-			err = fmt.Errorf("write cursors to %s: %w", drawerKey(d), err)
-			if errors.Is(ctx.Err(), context.Canceled) { // by the caller, who commits once more
-				return err
+			failed = fmt.Errorf("write cursors to %s: %w", drawerKey(d), err)
+			if gatecast.CodeOf(err) == gatecast.Unavailable {
+				break
 			}
-			s.meters.failures.Inc()
-			if s.outage.begin(err) {
-				s.opts.Log.Error("cursors cannot be written, trying again; a crash now would send again what is confirmed meanwhile", "err", err)
-			}
-			return err
 		}
 	}
-	s.meters.committed(time.Since(began))
-	if s.outage.end() {
-		s.opts.Log.Info("cursors can be written again")
+	switch {
+	case failed == nil:
+		s.meters.committed(time.Since(began))
+		if s.outage.end() {
+			s.opts.Log.Info("cursors can be written again")
+		}
+	case errors.Is(ctx.Err(), context.Canceled): // by the caller, who commits once more
+	default:
+		s.meters.failures.Inc()
+		if s.outage.begin(failed) {
+			s.opts.Log.Error("cursors cannot be written, trying again; after a crash now, what is confirmed meanwhile would be sent again", "err", failed)
+		}
 	}
-	return nil
+	return failed
 }
 
 // write writes one drawer, together with what others have written to it.
@@ -90,7 +95,7 @@ func (s *Store) write(ctx context.Context, d int) error {
 			return err
 		}
 	}
-	return gatecast.Errorf(gatecast.Unavailable, "%s is being changed by many others at this moment", drawerKey(d))
+	return gatecast.Errorf(gatecast.Conflict, "%s is being changed by many others at this moment", drawerKey(d))
 }
 
 // crowded accounts for cursors that found no room in their drawer.

@@ -47,11 +47,16 @@ func TestTwoNodesShareOneOrder(t *testing.T) {
 	defer cancel()
 	a, b := mustOpen(t, c.options(journaltest.Limits{})), mustOpen(t, c.options(journaltest.Limits{}))
 	defer func() { must(t, a.Close(ctx)); must(t, b.Close(ctx)) }()
+	start := time.Now()
 	for i := range 10 {
 		for _, j := range []*journal.Journal{a, b} {
 			if _, err := j.Append(ctx, journaltest.Events(fmt.Sprint("call", i), 1+i%3)); err != nil {
 				t.Fatal(err)
 			}
+		}
+		// The second one may not have heard of all that the first has stored.
+		if n, err := b.Since(ctx, start); err != nil || n != 0 {
+			t.Errorf("everything since the start comes after %d, %v, want 0", n, err)
 		}
 	}
 	const want = 19 // 1+2+3+1+2+3+1+2+3+1

@@ -51,7 +51,7 @@ func (j *Journal) Since(ctx context.Context, t time.Time) (gatecast.Seq, error) 
 	} else if after, err = j.backBefore(rctx, extent, t.Add(-clockSlack)); err != nil {
 		return 0, unavailable(ctx, "the journal cannot be searched at the moment", err)
 	}
-	return j.passEarlier(ctx, max(after, extent.First-1), extent.Last, t)
+	return j.passEarlier(ctx, max(after, extent.First-1), t)
 }
 
 // backBefore goes back from the end, in ever longer steps, until an event that
@@ -74,7 +74,7 @@ func (j *Journal) backBefore(ctx context.Context, x gatecast.Extent, t time.Time
 
 // passEarlier moves on from a position over events stored before t, as far as
 // one read shows them.
-func (j *Journal) passEarlier(ctx context.Context, after, last gatecast.Seq, t time.Time) (gatecast.Seq, error) {
+func (j *Journal) passEarlier(ctx context.Context, after gatecast.Seq, t time.Time) (gatecast.Seq, error) {
 	events, err := j.Read(ctx, after, sinceScan)
 	if gatecast.CodeOf(err) == gatecast.Gap {
 		// Retention was faster. What it left is wanted, unless that is older too.
@@ -90,9 +90,6 @@ func (j *Journal) passEarlier(ctx context.Context, after, last gatecast.Seq, t t
 			break
 		}
 		after = e.Seq
-	}
-	if len(events) == 0 {
-		after = max(after, last) // only holes are left, if anything
 	}
 	return after, nil
 }

@@ -15,6 +15,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/gobwas/ws"
@@ -158,6 +159,27 @@ func (c *Conn) StalledSince() time.Time {
 		return time.Time{}
 	}
 	return c.out.since
+}
+
+// Acknowledged reports whether everything pushed has been written, and the
+// client's system has acknowledged every byte of it: it runs and is reachable,
+// whatever its program does. False also means that this is not known.
+func (c *Conn) Acknowledged() bool {
+	under := c.net
+	if t, ok := under.(interface{ NetConn() net.Conn }); ok {
+		under = t.NetConn()
+	}
+	t, ok := under.(syscall.Conn)
+	if !ok || !c.StalledSince().IsZero() {
+		return false
+	}
+	raw, err := t.SyscallConn()
+	if err != nil {
+		return false
+	}
+	left, failed := 0, error(nil)
+	err = raw.Control(func(fd uintptr) { left, failed = unacknowledged(int(fd)) })
+	return err == nil && failed == nil && left == 0
 }
 
 // Stats are the sums of a connection.

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"runtime"
 	"testing"
+	"time"
 )
 
 // pushAll pushes until everything is taken, waiting for Drained as a shard does.
@@ -207,4 +209,29 @@ func TestPingPayloadIsLimited(t *testing.T) {
 		t.Error(err)
 	}
 	p.expect(0x89, text(125))
+}
+
+// TestAcknowledgedTellsWhetherTheClientsSystemHasEverything pushes more than
+// any socket takes to a client that does not read at first.
+func TestAcknowledgedTellsWhetherTheClientsSystemHasEverything(t *testing.T) {
+	everyDoor(t, func(t *testing.T, d door) {
+		srv, sessions := d.server(t, Options{})
+		p := d.dial(t, srv)
+		p.handshake("")
+		s := receive(t, sessions, "the session")
+		defer s.conn.Abort()
+		big := NewText([]byte(text(32 << 20)))
+		if n, err := s.conn.Push([]*Frame{big}); n != 1 || err != nil {
+			t.Fatalf("push: %d, %v", n, err)
+		}
+		if s.conn.Acknowledged() {
+			t.Error("the client has read nothing of 32 MiB, and its system is said to have them all")
+		}
+		p.expect(0x81, string(big.Payload()))
+		for deadline := time.Now().Add(patience); !s.conn.Acknowledged(); runtime.Gosched() {
+			if time.Now().After(deadline) {
+				t.Fatal("the client has read everything, and that is not seen")
+			}
+		}
+	})
 }

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
-	"time"
 
 	"github.com/gatecast/gatecast"
 	"github.com/gatecast/gatecast/internal/auth"
@@ -16,7 +16,12 @@ import (
 
 // ServeHTTP answers GET /api/v1/events/stream. It returns when the stream
 // ends. Whatever is wrong with the request is answered with a problem document
-// before the stream begins; a browser takes any such answer for final.
+// before the stream begins.
+//
+// A browser comes back by itself, to the URL it was given first, when a stream
+// ends or cannot be reached, but takes a problem document for final. A page
+// that signs its URL must therefore sign a new one when it is refused: the app's
+// window for timestamps may be over.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -46,7 +51,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // refuse answers a request that gets no stream, and counts it under a reason.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, reason string, err error) {
 	s.metrics.refused(reason)
-	s.opts.Log.Info("refused an event stream", "from", r.RemoteAddr, "reason", reason, "err", err)
+	level := slog.LevelInfo
+	if gatecast.CodeOf(err) == gatecast.Internal {
+		level = slog.LevelError // the answer does not say what is wrong
+	}
+	s.opts.Log.Log(r.Context(), level, "refused an event stream", "from", r.RemoteAddr, "reason", reason, "err", err)
 	problem.Write(w, r, err)
 }
 
@@ -162,12 +171,4 @@ func orSign(r *http.Request, err error) error {
 	both := *e
 	both.Remedy += "; or, where headers cannot be set, sign the URL as an app: " + signRemedy
 	return &both
-}
-
-// lift frees a connection from the limits on the time of a whole request.
-func lift(control *http.ResponseController) error {
-	if err := control.SetReadDeadline(time.Time{}); err != nil {
-		return err // while it stood, net/http would take its passing for a lost client
-	}
-	return control.SetWriteDeadline(time.Time{})
 }

@@ -152,7 +152,6 @@ type plan struct {
 	opts    Options
 	apps    []gatecast.App        // default: anApp
 	history func(History) History // stands in for the hub as the journal's reader
-	journal journal.MemOptions
 }
 
 func newSite(t testing.TB, p plan) *site {
@@ -160,7 +159,7 @@ func newSite(t testing.TB, p plan) *site {
 	if len(p.apps) == 0 {
 		p.apps = []gatecast.App{anApp()}
 	}
-	s := &site{t: t, journal: journal.OpenMem(p.journal), apps: newFakeApps(p.apps...), tokens: newFakeTokens()}
+	s := &site{t: t, journal: journal.OpenMem(journal.MemOptions{}), apps: newFakeApps(p.apps...), tokens: newFakeTokens()}
 	var err error
 	if s.hub, err = hub.New(t.Context(), s.journal, hub.Options{Ring: p.ring}); err != nil {
 		t.Fatal(err)
@@ -205,7 +204,7 @@ func (s *site) open(f front) {
 	}
 }
 
-// publish appends events with n data objects and returns the last position.
+// publish appends events and returns the last position.
 func (s *site) publish(events ...gatecast.Event) gatecast.Seq {
 	s.t.Helper()
 	for i := range events {
@@ -380,8 +379,8 @@ func (r *reader) end() ([]message, error) {
 	}
 }
 
-// metric returns the value of a metric, summed over its labels that contain
-// all of those given.
+// metric returns the value of the metric with these labels and no others, 0 if
+// there is none. Labels are names and values by turns.
 func (s *site) metric(name string, labels ...string) float64 {
 	s.t.Helper()
 	reg := prometheus.NewPedanticRegistry()

@@ -22,11 +22,12 @@ type outlet struct {
 	since   atomic.Int64  // when the write under way began, in Unix nanoseconds; 0 if there is none
 }
 
-// newOutlet lifts the server's limits on the time of a request, which a stream
-// is meant to outlive. The error says that w cannot do that.
+// newOutlet lifts the server's limit on the time of an answer, which a stream
+// is meant to outlive. The error says that w cannot do that. The limit on the
+// time of a request is over when a GET is here: net/http lifts it itself.
 func newOutlet(w http.ResponseWriter, stall time.Duration) (*outlet, error) {
 	o := &outlet{w: w, control: http.NewResponseController(w), stall: stall}
-	return o, lift(o.control)
+	return o, o.control.SetWriteDeadline(time.Time{})
 }
 
 // write writes b and sends it on its way. It returns the cause of ctx's end,

@@ -193,7 +193,7 @@ func TestWhatRetentionTakesIsExactlyWhatTheGapsTell(t *testing.T) {
 // TestUnderFullLoadReadersThatKeepComingBackMissNothing has several readers be
 // cut all the time while events are published as fast as they go.
 func TestUnderFullLoadReadersThatKeepComingBackMissNothing(t *testing.T) {
-	const total = 6000
+	const total = 3000
 	for _, f := range []front{{}, {http2: true}} {
 		s := newSite(t, plan{front: f, ring: 256, opts: Options{Heartbeat: beats}})
 		var work sync.WaitGroup
@@ -202,7 +202,7 @@ func TestUnderFullLoadReadersThatKeepComingBackMissNothing(t *testing.T) {
 				d := diary{lastID: "0"}
 				for round := 0; d.lastID != strconv.Itoa(total); round++ {
 					r := s.read("", "Last-Event-ID: "+d.lastID)
-					d.read(t, r, total, func(lines int) bool { return lines > 500*(i+1)+round })
+					d.read(t, r, total, func(lines int) bool { return lines > 300*(i+1)+round })
 					r.cut()
 				}
 				if diff := cmp.Diff(want(make([]gatecast.Event, total), gatecast.Filter{}), d.seqs); diff != "" || len(d.gaps) > 0 {

@@ -2,6 +2,8 @@ package sse
 
 import (
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -142,4 +144,13 @@ func TestAJournalThatCannotSayWhereToBeginIsNoStream(t *testing.T) {
 	}
 	broken.set(nil)
 	s.read("since=earliest").wantResumed(0, 0, s.epoch())
+}
+
+func TestAConnectionThatCannotBeAStreamIsRefused(t *testing.T) {
+	s := newSite(t, plan{})
+	w := httptest.NewRecorder() // knows no deadlines
+	s.server.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/?"+signedNow(), nil))
+	if w.Code != 500 || s.server.Connections() != 0 {
+		t.Errorf("status %d, %d connections", w.Code, s.server.Connections())
+	}
 }

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/gatecast/gatecast"
-	"github.com/gatecast/gatecast/internal/journal"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
@@ -244,7 +243,7 @@ func TestAStreamOutlastsATokenStoreThatCannotTell(t *testing.T) {
 }
 
 func TestTheListTellsHowFarEachStreamIs(t *testing.T) {
-	s := newSite(t, plan{journal: journal.MemOptions{}})
+	s := newSite(t, plan{})
 	s.awaitHead(s.publish(records(3, 0)...))
 	r := s.read(signedNow() + "&since=1")
 	r.wantResumed(1, 3, s.epoch())

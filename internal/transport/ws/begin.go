@@ -75,28 +75,38 @@ func (s *Server) enter(ctx context.Context, c *conn, app *gatecast.App) error {
 	asked, keeps := &c.who.asked, c.replay.keeps
 	window := app.CatchUp.WithDefaults()
 	c.begin.open = asked.OptedIn
-	c.trail.start.Store(uint64(c.who.born))
-	c.trail.pos.Store(uint64(c.who.born))
 	if !keeps {
+		c.openAtHead()
 		return nil
 	}
-	cur, there := s.cursors.Cursor(c.replay.consumer)
-	if !there {
-		ctx, cancel := context.WithTimeout(ctx, beginTimeout)
-		defer cancel()
-		at, err := s.first(ctx, window, c.who.born)
-		if err != nil {
+	at := c.who.born
+	ctx, cancel := context.WithTimeout(ctx, beginTimeout)
+	defer cancel()
+	if _, there := s.cursors.Cursor(c.replay.consumer); !there {
+		var err error
+		if at, err = s.first(ctx, window, at); err != nil {
 			return err
 		}
-		if cur, _, err = s.cursors.Begin(ctx, c.replay.consumer, at); err != nil {
-			s.opts.Log.Warn("a consumer's first cursor could not be stored yet", "app", app.Key, "err", err)
-		}
+	}
+	cur, _, err := s.cursors.Begin(ctx, c.replay.consumer, at) // waits for a first one only
+	if err != nil {
+		s.opts.Log.Warn("a consumer's first cursor could not be stored yet", "app", app.Key, "err", err)
 	}
 	if asked.Since.Kind == resume.Unsaid {
 		c.begin.cursor, c.begin.edge = &cur, window.Window.Edge(s.opts.Now())
 		c.begin.open = c.begin.open || cur.Seq != c.who.born || cur.Epoch != s.opts.Epoch
+		c.trail.pos.Store(uint64(cur.Seq))
 	}
+	c.openAtHead()
 	return nil
+}
+
+// openAtHead begins a connection with what is accepted from now on, unless it
+// is still to be found out where it begins.
+func (c *conn) openAtHead() {
+	if !c.begin.open {
+		c.startAfter(c.who.born)
+	}
 }
 
 // first returns where a consumer begins that was never here before.
@@ -136,6 +146,7 @@ func (c *conn) startAfter(pos gatecast.Seq) {
 	c.trail.start.Store(uint64(pos))
 	c.trail.pos.Store(uint64(pos))
 	c.begin.open, c.begin.cursor = false, nil
+	c.trail.opened.Store(true)
 }
 
 // openFromJournal finds out where a connection begins.

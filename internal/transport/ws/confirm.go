@@ -26,6 +26,7 @@ type receipt struct {
 	clock     struct {          // owned by the shard
 		pinged  time.Time // when it was last asked
 		waiting time.Time // since when it could have answered; zero if it is not asked, or not level
+		heard   time.Time // when it was last heard of, at that time
 		next    time.Time // when it is to be asked; zero if it need not be
 	}
 }
@@ -64,11 +65,12 @@ func (s *shard) expect(c *conn, now time.Time) {
 }
 
 // ask sends a Ping whose answer confirms everything sent so far. One that is
-// outstanding is repeated as it is.
+// outstanding is repeated as it is. While it is not known where a connection
+// begins, it has nothing to confirm.
 func (s *shard) ask(c *conn, now time.Time) {
 	r := &c.replay
 	r.clock.pinged, r.clock.next = now, time.Time{}
-	if r.acks != nil {
+	if r.acks != nil || !c.trail.opened.Load() {
 		_ = c.sock.Ping(nil) // fails only where the socket is gone, and its reader tells
 		return
 	}
@@ -78,7 +80,8 @@ func (s *shard) ask(c *conn, now time.Time) {
 		r.asked.Store(pos)
 		r.clock.waiting = time.Time{}
 	}
-	_ = c.sock.Ping(strconv.AppendUint(nil, pos, 10)) // as above
+	s.watch(c, now) // before it is asked: what comes from then on may be its answer
+	_ = c.sock.Ping(strconv.AppendUint(nil, pos, 10))
 }
 
 // owes reports whether a connection was sent events that it has not confirmed.
@@ -106,25 +109,50 @@ func (s *shard) heard(c *conn, now time.Time) {
 // sent is written before it.
 func (s *shard) settle(c *conn) {
 	pos := c.trail.position()
-	if c.replay.keeps && !c.begin.open && !c.owes() {
+	if c.replay.keeps && c.trail.opened.Load() && !c.owes() {
 		s.cursors.Pass(c.replay.consumer, pos)
 	}
 }
 
-// watch finds out whether a connection never confirms anything. Only the time
-// counts in which it had everything: one that is still being sent events
-// cannot answer yet.
+// watch finds out whether a connection never confirms anything.
 func (s *shard) watch(c *conn, now time.Time) {
 	r := &c.replay
 	switch {
 	case r.acks != nil, r.asked.Load() == 0, c.state() != level, c.sock.Stats().Waiting:
-		r.clock.waiting = time.Time{}
+		r.clock.waiting = time.Time{} // it cannot have answered yet
 	case r.clock.waiting.IsZero():
-		r.clock.waiting = now
-	case now.Sub(r.clock.waiting) >= s.opts.ConfirmTimeout:
+		r.clock.waiting, r.clock.heard = now, c.sock.LastRead()
+	case c.ignores(now, s.opts.ConfirmTimeout):
 		r.silent.Store(true)
 	}
 	if r.silent.Load() {
+		s.passSilent(c, now)
+	}
+}
+
+// ignores reports whether a connection has had everything for a time and does
+// not answer, though somebody is there: it has sent something else meanwhile,
+// or its system has acknowledged all bytes. A peer that is gone ignores nothing.
+func (c *conn) ignores(now time.Time, patience time.Duration) bool {
+	clock := &c.replay.clock
+	return !clock.waiting.IsZero() && now.Sub(clock.waiting) >= patience &&
+		(c.sock.LastRead().After(clock.heard) || c.sock.Acknowledged())
+}
+
+// shortPatience is how long a connection must have ignored a Ping that ends, to
+// count as one that never answers: libraries answer at once.
+const shortPatience = 5 * time.Second
+
+// lastWord moves the cursor at a connection's end as far as may be.
+func (s *shard) lastWord(c *conn, now time.Time) {
+	if c.state() == replaying {
+		return // the replayer may still be at work on it
+	}
+	s.settle(c)
+	if !c.replay.answered.Load() && c.ignores(now, min(shortPatience, s.opts.ConfirmTimeout)) {
+		c.replay.silent.Store(true)
+	}
+	if c.replay.silent.Load() {
 		s.passSilent(c, now)
 	}
 }

@@ -53,6 +53,7 @@ type seat struct {
 // replayer while that has the connection, and read by anybody.
 type trail struct {
 	state  atomic.Int32
+	opened atomic.Bool   // start and pos are known; before that, pos is where it may turn out to go on
 	start  atomic.Uint64 // it began after this position
 	pos    atomic.Uint64 // newest event sent, or passed over by the view
 	sent   atomic.Uint64 // newest event sent; stored before pos

@@ -25,12 +25,22 @@ func (s *shard) welcome(c *conn) {
 	s.resume(c)
 }
 
-// keepAlive attends to every connection whose time has come.
-func (s *shard) keepAlive(now time.Time) {
-	for len(s.beats) > 0 && !now.Before(s.beats[0].seat.due) {
+// keepAlive attends to connections whose time has come, to so many at a time
+// that events do not wait for them: after an event to thousands of connections
+// thousands are due. It reports whether there are more.
+func (s *shard) keepAlive(now time.Time) bool {
+	for range attended {
+		if len(s.beats) == 0 || now.Before(s.beats[0].seat.due) {
+			return false
+		}
 		s.attend(s.beats[0], now)
 	}
+	return true
 }
+
+// attended bounds how many connections are attended to before events have
+// their turn: a Ping is a system call, so this is one or two milliseconds.
+const attended = 128
 
 // attend does what a connection's session asks for, asks for what it has to
 // confirm, and enters in the heap when it is to be attended to again.

@@ -504,3 +504,57 @@ func TestListShowsWhereEveryConnectionStands(t *testing.T) {
 		t.Errorf("a client that is behind is listed as %+v", got)
 	}
 }
+
+// slowHistory keeps whoever asks what the journal holds waiting.
+type slowHistory struct {
+	History
+	open chan struct{}
+}
+
+func (h slowHistory) Extent(ctx context.Context) (gatecast.Extent, error) {
+	<-h.open
+	return h.History.Extent(ctx)
+}
+
+func TestPongConfirmsNothingWhileItIsNotKnownWhereAConnectionBegins(t *testing.T) {
+	o := quick()
+	o.Heartbeat = 5 * time.Millisecond
+	s := newSite(t, 4, o)
+	s.settled(5)
+	history := slowHistory{s.hub, make(chan struct{})}
+	s.server.replays.history = history // its workers wait: nobody is connected
+	s.publish(6, 10, 0, gatecast.Record)
+	s.awaitHead(15)
+	p := s.connect()
+	p.pong()
+	p.pong() // the shard has heard the first
+	if cur, _ := s.cursors.Cursor(whole); cur.Seq != 5 {
+		t.Errorf("the cursor is at %d, and nothing after 5 was sent", cur.Seq)
+	}
+	close(history.open)
+	for want := 6; want <= 15; {
+		if text := p.text(); text != senselink.HeartBeat {
+			if got := eventID(t, text); got != want {
+				t.Fatalf("got event %d, want %d", got, want)
+			}
+			want++
+		}
+	}
+}
+
+func TestClientThatNeverAnswersAndComesBackOftenIsNotSentEverythingEachTime(t *testing.T) {
+	var ahead atomic.Int64 // of the server's clock
+	s := newSite(t, 64, Options{Now: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }})
+	for first := 1; first <= 3; first++ {
+		p := s.connect()
+		p.mute = true
+		s.publish(first, 1, 0, gatecast.Record)
+		p.expectEvents(first, first, 0, gatecast.Record)
+		for f := must(p.frame()); f.Header.OpCode != gows.OpPing; f = must(p.frame()) {
+		}
+		ahead.Add(int64(2 * shortPatience))
+		p.write(gows.NewCloseFrame(gows.NewCloseFrameBody(gows.StatusNormalClosure, "")))
+		<-s.server.roster.empty()
+		s.awaitCursor(whole, gatecast.Seq(first))
+	}
+}

@@ -64,7 +64,7 @@ func (s *shard) run(ctx context.Context) {
 		more := s.advance()
 		s.readMail()
 		s.marks.pass(s.pos)
-		s.keepAlive(s.opts.Now())
+		more = s.keepAlive(s.opts.Now()) || more
 		if more && ctx.Err() == nil {
 			continue
 		}
@@ -302,15 +302,12 @@ func (s *shard) replay(c *conn) {
 // bury forgets a connection whose socket is gone. What it was not known to
 // have is sent to the next one of its consumer.
 func (s *shard) bury(c *conn) {
+	s.lastWord(c, s.opts.Now())
 	switch c.state() {
 	case level:
 		s.group(c.view).drop(c)
 	case replaying:
 		s.replays.drop(c)
-	}
-	s.settle(c)
-	if c.replay.silent.Load() {
-		s.passSilent(c, s.opts.Now())
 	}
 	if c.replay.keeps {
 		s.cursors.Commit()

@@ -30,8 +30,8 @@ type connectionBody struct {
 
 func showConnection(c gatecast.Connection, appName string) connectionBody {
 	return connectionBody{
-		App: c.App, AppName: appName, Client: c.Client, Remote: c.Remote, Transport: c.Transport, Connected: c.Connected,
-		Mode: string(c.Mode), Confirmation: string(c.Confirmation),
+		App: c.App, AppName: appName, Client: c.Client, Remote: c.Remote, Transport: c.Transport,
+		Connected: c.Connected.UTC().Truncate(time.Millisecond), Mode: string(c.Mode), Confirmation: string(c.Confirmation),
 		Start: c.Start, Position: c.Position, Confirmed: c.Confirmed,
 		LagEvents: c.LagEvents, LagSeconds: c.Lag.Round(time.Millisecond).Seconds(),
 		Events: c.Events, Bytes: c.Bytes,
