@@ -42,12 +42,6 @@ func (h *Hub) Read(ctx context.Context, after gatecast.Seq, buf []*gatecast.Even
 	return buf, nil
 }
 
-// Oldest returns the position of the oldest event the journal still holds.
-func (h *Hub) Oldest(ctx context.Context) (gatecast.Seq, error) {
-	extent, err := h.journal.Extent(ctx)
-	return extent.First, err
-}
-
 // Extent tells what the journal holds now.
 func (h *Hub) Extent(ctx context.Context) (gatecast.Extent, error) { return h.journal.Extent(ctx) }
 

@@ -85,7 +85,7 @@ func anApp() gatecast.App {
 
 // site is a whole push side: a journal in memory, a hub and a server.
 type site struct {
-	t       *testing.T
+	t       testing.TB
 	journal *journal.Mem
 	hub     *hub.Hub
 	cursors *cursor.Store
@@ -98,7 +98,7 @@ type site struct {
 	stop    func()
 }
 
-func newSite(t *testing.T, ring int, o Options, apps ...gatecast.App) *site {
+func newSite(t testing.TB, ring int, o Options, apps ...gatecast.App) *site {
 	t.Helper()
 	return openSite(t, front{}, ring, o, apps...)
 }
@@ -128,7 +128,7 @@ func (f front) open(h http.Handler) *httptest.Server {
 	return server
 }
 
-func openSite(t *testing.T, f front, ring int, o Options, apps ...gatecast.App) *site {
+func openSite(t testing.TB, f front, ring int, o Options, apps ...gatecast.App) *site {
 	t.Helper()
 	if len(apps) == 0 {
 		apps = []gatecast.App{anApp()}
@@ -247,7 +247,7 @@ func path(key, secret string, at time.Time) string {
 
 // peer is a client that sees every frame.
 type peer struct {
-	t    *testing.T
+	t    testing.TB
 	conn net.Conn
 	r    io.Reader
 	mute bool // answers no Ping

@@ -34,7 +34,7 @@ type replayer struct {
 
 func newReplayer(ring Ring, h History, k Cursors, o Options, m *metrics) *replayer {
 	r := &replayer{
-		ring: ring, history: h, cursors: k, metrics: m, opts: o,
+		ring: ring, history: newEdges(h), cursors: k, metrics: m, opts: o,
 		queue: newQueue(),
 		pace:  rate.NewLimiter(rate.Inf, 0),
 		pause: 250 * time.Millisecond,

@@ -522,7 +522,7 @@ func TestPongConfirmsNothingWhileItIsNotKnownWhereAConnectionBegins(t *testing.T
 	s := newSite(t, 4, o)
 	s.settled(5)
 	history := slowHistory{s.hub, make(chan struct{})}
-	s.server.replays.history = history // its workers wait: nobody is connected
+	s.server.replays.history = history // no race: its workers wait: nobody is connected
 	s.publish(6, 10, 0, gatecast.Record)
 	s.awaitHead(15)
 	p := s.connect()
@@ -556,5 +556,38 @@ func TestClientThatNeverAnswersAndComesBackOftenIsNotSentEverythingEachTime(t *t
 		p.write(gows.NewCloseFrame(gows.NewCloseFrameBody(gows.StatusNormalClosure, "")))
 		<-s.server.roster.empty()
 		s.awaitCursor(whole, gatecast.Seq(first))
+	}
+}
+
+// counting counts how often the journal is asked where a time lies.
+type counting struct {
+	History
+	asked int
+}
+
+func (h *counting) Since(ctx context.Context, t time.Time) (gatecast.Seq, error) {
+	h.asked++
+	return h.History.Since(ctx, t)
+}
+
+func TestJournalIsAskedOnceForThoseWhoComeBackTogether(t *testing.T) {
+	s := newSite(t, 64, Options{})
+	s.publish(1, 5, 0, gatecast.Record)
+	h := &counting{History: s.hub}
+	e := newEdges(h)
+	second := time.Now().Add(-24 * time.Hour).Truncate(time.Second)
+	for i := range 10 {
+		if pos, err := e.Since(t.Context(), second.Add(time.Duration(i)*time.Millisecond)); pos != 0 || err != nil {
+			t.Fatalf("Since says %d, %v", pos, err)
+		}
+	}
+	if h.asked != 1 {
+		t.Errorf("asked %d times for one second", h.asked)
+	}
+	s.publish(6, 1, 0, gatecast.Record)
+	for want, at := range []time.Time{time.Now().Add(-time.Hour), time.Now().Add(time.Hour)} {
+		if pos, err := e.Since(t.Context(), at); err != nil || pos != gatecast.Seq(6*want) {
+			t.Errorf("Since(%v) says %d, %v", at, pos, err)
+		}
 	}
 }
