@@ -12,25 +12,81 @@ import (
 
 // message is what one text from the server means to us.
 type message struct {
-	connected bool   // it says that we are in
-	event     *Event // it is a push
+	connected  bool   // it says that we are in
+	unreadable bool   // nobody knows what it says
+	event      *Event // it is a push
+	data       []byte // of that push, as it came
+	number     number // of that push; zero if it has none
+	begin      *begin // it says where the server begins
 }
 
-// envelope is the outside of every message from the server.
+// number is what a push carries for those who asked for it.
+type number struct {
+	Position
+	replay bool
+}
+
+// begin is where a connection's pushes begin.
+type begin struct {
+	start Position            // after this
+	head  gatecast.Seq        // the newest event there was
+	gap   *gatecast.GapNotice // that is not where we wanted to
+	raw   []byte
+}
+
+// envelope is the outside of every message from the server. What is not the
+// vendor's stays raw, so that nothing in its place makes a message unreadable.
 type envelope struct {
-	Code int             `json:"code"`
-	Desc string          `json:"desc"`
-	Data json.RawMessage `json:"data"`
+	Code   int             `json:"code"`
+	Desc   string          `json:"desc"`
+	Data   json.RawMessage `json:"data"`
+	Seq    json.RawMessage `json:"seq"`
+	Epoch  json.RawMessage `json:"epoch"`
+	Replay json.RawMessage `json:"replay"`
+}
+
+// number returns zero if seq or epoch are missing or of a strange form.
+func (env *envelope) number() number {
+	var n number
+	errSeq := json.Unmarshal(env.Seq, &n.Seq)
+	errEpoch := json.Unmarshal(env.Epoch, &n.Epoch)
+	if errSeq != nil || errEpoch != nil || n.Seq == 0 || n.Epoch == "" {
+		return number{}
+	}
+	n.replay = string(env.Replay) == "true"
+	return n
+}
+
+// begin reads the data of CodeResumed and CodeGap; nil if it cannot.
+func (env *envelope) begin(text []byte) *begin {
+	var data struct {
+		After  gatecast.Seq    `json:"after"`
+		From   gatecast.Seq    `json:"from"`
+		To     gatecast.Seq    `json:"to"`
+		Reason gatecast.Reason `json:"reason"`
+		Head   gatecast.Seq    `json:"head"`
+		Epoch  string          `json:"epoch"`
+	}
+	if err := json.Unmarshal(env.Data, &data); err != nil || data.Epoch == "" {
+		return nil
+	}
+	b := &begin{start: Position{Epoch: data.Epoch, Seq: data.After}, head: data.Head, raw: text}
+	if env.Code == senselink.CodeGap {
+		b.start.Seq = data.To
+		b.gap = &gatecast.GapNotice{From: data.From, To: data.To, Reason: data.Reason}
+	}
+	return b
 }
 
 // decode reads one message. The only error is a denial. A message that cannot
-// be read, or has a code not known here, is logged and passed over: one bad
-// message must not cost the connection, and with it all that follow.
+// be read, or has a code not known here, is logged and left to the caller: for
+// Events, one bad message must not cost the connection, and with it all that
+// follow.
 func (c *Client) decode(text []byte) (message, error) {
 	var env envelope
 	if err := json.Unmarshal(text, &env); err != nil {
 		c.opts.Log.Warn("message is not JSON", "bytes", len(text))
-		return message{}, nil
+		return message{unreadable: true}, nil
 	}
 	switch env.Code {
 	case senselink.CodeConnected:
@@ -38,7 +94,11 @@ func (c *Client) decode(text []byte) (message, error) {
 	case senselink.CodeDenied:
 		return message{}, denied(env.Desc)
 	case int(gatecast.Record), int(gatecast.Alarm):
-		return message{event: &Event{Event: c.event(text, env), Raw: text}, connected: true}, nil
+		e := &Event{Event: c.event(text, env), Raw: text}
+		return message{event: e, data: env.Data, number: env.number(), connected: true}, nil
+	case senselink.CodeResumed, senselink.CodeGap:
+		b := env.begin(text)
+		return message{begin: b, unreadable: b == nil, connected: true}, nil
 	case senselink.CodeHeartBeat:
 	default:
 		c.opts.Log.Debug("message with an unknown code", "code", env.Code)
@@ -66,6 +126,9 @@ func (e *deniedError) Unwrap() error { return e.err }
 func denied(desc string) error {
 	e := gatecast.Errorf(gatecast.Unauthenticated, "the server refused the app: %s", desc)
 	switch low := strings.ToLower(desc); {
+	case strings.HasPrefix(low, "parameter "): // of a Subscription; asking again does not make it right
+		e.Code, e.Message = gatecast.Invalid, "the server refused the subscription: "+desc
+		return e
 	case strings.Contains(low, "key not exist"):
 		e.Remedy = "check the app key, and that this is the server it was made on"
 	case strings.Contains(low, "expired"):

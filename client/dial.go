@@ -27,8 +27,8 @@ const maxAnswer = 64 << 10
 
 // dial makes one WebSocket connection (RFC 6455, section 4.1), signed for now.
 // It goes through net/http, so that proxies, certificates and HTTP errors work
-// as everywhere else.
-func (c *Client) dial(ctx context.Context) (*link, error) {
+// as everywhere else. query is what is asked for beyond the vendor's protocol.
+func (c *Client) dial(ctx context.Context, query url.Values) (*link, error) {
 	if c.opts.AppKey == "" || c.opts.AppSecret == "" {
 		e := gatecast.Errorf(gatecast.Invalid, "no app key and secret")
 		e.Remedy = "set AppKey and AppSecret"
@@ -40,6 +40,9 @@ func (c *Client) dial(ctx context.Context) (*link, error) {
 	rand.Read(nonce) // never fails: it ends the process instead
 	key := base64.StdEncoding.EncodeToString(nonce)
 	target := c.base.String() + signedPath(c.opts.AppKey, c.opts.AppSecret, time.Now())
+	if len(query) > 0 {
+		target += "?" + query.Encode()
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 	if err != nil {
 		return nil, unreachable(err)

@@ -40,39 +40,63 @@ var errLeft = errors.New("the loop was left")
 // The body of the loop is the acknowledgement. The server's pings are answered
 // between two events only, so a pong says that all events before it have been
 // handled. An event may come twice (after a reconnect), with the same ID. What
-// the server takes in while there is no connection is not pushed later. A body
-// that takes longer than the server's dead_after (90 s) for one event loses the
+// of the time without a connection is pushed later is the server's choice: to
+// be sure of it, and told where it is not, use [Client.Subscribe]. A body that
+// takes longer than the server's dead_after (90 s) for one event loses the
 // connection.
 //
 // Each loop over it is a connection of its own.
 func (c *Client) Events(ctx context.Context) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
-		failures := 0
-		for {
-			healthy, err := c.session(ctx, yield)
-			if errors.Is(err, errLeft) {
-				c.opts.OnState(State{})
-				return
+		err := c.keep(ctx, func(ctx context.Context) (healthy bool, err error) {
+			l, err := c.dial(ctx, nil)
+			if err != nil {
+				return false, err
 			}
-			if healthy {
-				failures = 0
-			}
-			failures++
-			if ctx.Err() != nil {
-				err = ctx.Err()
-			}
-			if ctx.Err() != nil || !c.worthRetrying(err) {
-				c.opts.OnState(State{Err: err, Attempt: failures})
-				yield(Event{}, err)
-				return
-			}
-			wait := c.waitAfter(err, failures)
-			c.opts.Log.Info("connection lost", "error", err, "attempt", failures, "retry_in", wait)
-			c.opts.OnState(State{Err: err, Attempt: failures, Retry: wait})
-			if !sleep(ctx, wait) {
-				yield(Event{}, ctx.Err())
-				return
-			}
+			defer l.closeWith(ctx, func() {})()
+			return c.read(l, func(m message) error {
+				if m.event == nil {
+					return nil
+				}
+				if !yield(*m.event, nil) {
+					return errLeft
+				}
+				return ctx.Err() // the next event is not to be handed out any more
+			})
+		})
+		if !errors.Is(err, errLeft) {
+			yield(Event{}, err)
+		}
+	}
+}
+
+// keep makes one connection after the other, until one ends for good or ctx
+// does, and returns why. session is the life of one; healthy says that it
+// lasted.
+func (c *Client) keep(ctx context.Context, session func(context.Context) (healthy bool, err error)) error {
+	failures := 0
+	for {
+		healthy, err := session(ctx)
+		if errors.Is(err, errLeft) {
+			c.opts.OnState(State{})
+			return err
+		}
+		if healthy {
+			failures = 0
+		}
+		failures++
+		if ctx.Err() != nil {
+			err = ctx.Err()
+		}
+		if ctx.Err() != nil || !c.worthRetrying(err) {
+			c.opts.OnState(State{Err: err, Attempt: failures})
+			return err
+		}
+		wait := c.waitAfter(err, failures)
+		c.opts.Log.Info("connection lost", "error", err, "attempt", failures, "retry_in", wait)
+		c.opts.OnState(State{Err: err, Attempt: failures, Retry: wait})
+		if !sleep(ctx, wait) {
+			return ctx.Err()
 		}
 	}
 }
@@ -96,14 +120,9 @@ func (c *Client) waitAfter(err error, failures int) time.Duration {
 	return c.opts.Backoff.wait(failures, after)
 }
 
-// session is the life of one connection. healthy says that it lasted.
-func (c *Client) session(ctx context.Context, yield func(Event, error) bool) (healthy bool, err error) {
-	l, err := c.dial(ctx)
-	if err != nil {
-		return false, err
-	}
-	stop := l.closeWith(ctx)
-	defer stop()
+// read hands every message to handle until the connection or handle fails, or
+// the server denies the app.
+func (c *Client) read(l *link, handle func(message) error) (healthy bool, err error) {
 	var connected time.Time
 	defer func() { healthy = !connected.IsZero() && time.Since(connected) >= c.opts.Backoff.Healthy }()
 	for {
@@ -112,21 +131,15 @@ func (c *Client) session(ctx context.Context, yield func(Event, error) bool) (he
 			return false, err
 		}
 		m, err := c.decode(text)
-		if err != nil { // a denial; what cannot be read is no reason to go
+		if err != nil { // a denial; what cannot be read is for handle to judge
 			return false, err
 		}
 		if m.connected && connected.IsZero() {
 			connected = time.Now()
 			c.opts.OnState(State{Connected: true})
 		}
-		if m.event == nil {
-			continue
-		}
-		if !yield(*m.event, nil) {
-			return false, errLeft
-		}
-		if ctx.Err() != nil { // the next event is not to be handed out any more
-			return false, ctx.Err()
+		if err := handle(m); err != nil {
+			return false, err
 		}
 	}
 }

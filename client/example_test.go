@@ -7,6 +7,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/gobwas/ws"
@@ -62,6 +64,52 @@ func ExampleClient_Events() {
 		break // a real program goes on
 	}
 	// Output: record record:SPSP-1:41 2019-09-29 02:46:14
+}
+
+// Miss nothing, also of the time when this program does not run: each event is
+// acknowledged when it has been handled, and the cursor is kept in a file.
+func ExampleClient_Subscribe() {
+	server := door(
+		`{"code":20000,"message":"Connected!","desc":"Connected!"}`,
+		`{"code":20011,"message":"gap","desc":"","data":{"from":0,"to":40,"reason":"retention","head":41,"epoch":"mSx2"}}`,
+		`{"code":30000,"desc":"","message":"push record","seq":41,"epoch":"mSx2","replay":true,"data":{"id":9,"name":"山田 太郎","sn":"SPSP-1","signTime":1569725174}}`,
+	)
+	defer server.Close()
+	c, err := client.New(client.Options{
+		URL:       server.URL,
+		AppKey:    "0123456789abcdef",
+		AppSecret: "e30af86f8f4e75d128ba4288597dea3c",
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	dir, err := os.MkdirTemp("", "example")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	for d, err := range c.Subscribe(context.Background(), client.Subscription{
+		Cursor: client.FileCursor(filepath.Join(dir, "cursor")),
+		Since:  client.Earliest(),
+	}) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		if d.Gap != nil {
+			fmt.Println("lost:", d.Gap.From, "to", d.Gap.To, d.Gap.Reason)
+			d.Ack()
+			continue
+		}
+		fmt.Println(d.Seq, d.ID, d.Replay)
+		d.Ack()
+		break // a real program goes on
+	}
+	// Output:
+	// lost: 0 to 40 retention
+	// 41 record:SPSP-1:9 true
 }
 
 // A refusal says what to do about it.

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 	"sync/atomic"
 	"time"
 	"unicode/utf8"
@@ -25,7 +24,7 @@ const statusServiceRestart = ws.StatusCode(1012)
 const goodbyeTimeout = time.Second
 
 // link is one WebSocket connection, seen from the client. One goroutine calls
-// next; closeWith's may end it at any time.
+// next; others may write, and closeWith's may end it at any time.
 type link struct {
 	rwc        io.ReadWriteCloser
 	in         *bufio.Reader
@@ -34,9 +33,9 @@ type link struct {
 	dead       atomic.Bool // deadAfter has passed
 	goodbye    atomic.Bool // a close frame has been sent; nothing may follow it
 
-	// writing is tried, never waited for: who does not get it finds the
-	// connection about to be closed.
-	writing sync.Mutex
+	// turn holds one token, and who writes has it. Waiting for it is bounded by
+	// the timeouts of the writers: each cuts the connection.
+	turn chan struct{}
 
 	// message collects the fragments of the one in progress; at most
 	// maxMessage bytes, beyond that the connection is closed with 1009.
@@ -46,7 +45,8 @@ type link struct {
 }
 
 func newLink(rwc io.ReadWriteCloser, deadAfter time.Duration, maxMessage int) *link {
-	l := &link{rwc: rwc, deadAfter: deadAfter, maxMessage: maxMessage}
+	l := &link{rwc: rwc, deadAfter: deadAfter, maxMessage: maxMessage, turn: make(chan struct{}, 1)}
+	l.turn <- struct{}{}
 	l.in = bufio.NewReader(readFunc(l.read))
 	return l
 }
@@ -72,12 +72,14 @@ func (l *link) watch(d time.Duration) *time.Timer {
 }
 
 // closeWith says goodbye when ctx ends or stop is called, whichever is first,
-// and closes. stop returns when that has been done.
-func (l *link) closeWith(ctx context.Context) (stop func()) {
+// and closes; last is called before that, for what is still to be said. stop
+// returns when all that has been done.
+func (l *link) closeWith(ctx context.Context, last func()) (stop func()) {
 	done := make(chan struct{})
 	ended, end := context.WithCancel(ctx)
 	context.AfterFunc(ended, func() {
 		defer close(done)
+		last()
 		_ = l.write(ws.NewCloseFrame(ws.NewCloseFrameBody(ws.StatusNormalClosure, "")), goodbyeTimeout)
 		_ = l.rwc.Close()
 	})
@@ -87,21 +89,25 @@ func (l *link) closeWith(ctx context.Context) (stop func()) {
 	}
 }
 
-// write sends one frame, masked as RFC 6455, section 5.3, wants it.
+// write sends one frame, masked as RFC 6455, section 5.3, wants it. timeout
+// holds for the wait for others too.
 func (l *link) write(f ws.Frame, timeout time.Duration) error {
-	if !l.writing.TryLock() {
-		return errors.New("another frame is being written")
-	}
-	defer l.writing.Unlock()
-	if f.Header.OpCode == ws.OpClose && l.goodbye.Swap(true) {
-		return nil
-	}
 	frame, err := ws.CompileFrame(ws.MaskFrame(f))
 	if err != nil {
 		return err
 	}
 	watch := l.watch(timeout)
 	defer watch.Stop()
+	<-l.turn
+	defer func() { l.turn <- struct{}{} }()
+	closing := f.Header.OpCode == ws.OpClose
+	if l.goodbye.Load() {
+		if closing {
+			return nil
+		}
+		return errors.New("the connection is being closed")
+	}
+	l.goodbye.Store(closing)
 	_, err = l.rwc.Write(frame)
 	return err
 }

@@ -245,7 +245,7 @@ func TestErrorsNeverShowTheSignature(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = c.dial(t.Context())
+	_, err = c.dial(t.Context(), nil)
 	if gatecast.CodeOf(err) != gatecast.Unavailable || strings.Contains(err.Error(), "/websocket/") {
 		t.Errorf("got %v", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"sync"
 	"testing"
 	"time"
@@ -81,6 +82,7 @@ type session struct {
 	conn net.Conn
 	n    int // which connection it is, from 1
 	path string
+	asks url.Values // what its URL asks for
 }
 
 // sessions upgrades every request and hands it to script, one at a time.
@@ -90,7 +92,7 @@ func sessions(t *testing.T, script func(s session)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mu.Lock()
 		n++
-		s := session{t: t, n: n, path: r.URL.EscapedPath()}
+		s := session{t: t, n: n, path: r.URL.EscapedPath(), asks: r.URL.Query()}
 		mu.Unlock()
 		conn, _, _, err := ws.UpgradeHTTP(r, w)
 		if err != nil {

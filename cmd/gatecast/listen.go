@@ -140,17 +140,20 @@ func (l *listener) events(ctx context.Context, base string, cred keyAndSecret, f
 	return nil
 }
 
-// subscribe prints what s delivers.
+// subscribe prints what s delivers. It ends the context rather than leave the
+// loop when it has enough: so it hears of a cursor that could not be saved.
 func (l *listener) subscribe(ctx context.Context, base string, cred keyAndSecret, s client.Subscription) error {
 	cl, err := l.client(base, cred)
 	if err != nil {
 		return err
 	}
+	ctx, enough := context.WithCancel(ctx)
+	defer enough()
 	for d, err := range cl.Subscribe(ctx, s) {
+		if errors.Is(err, context.Canceled) {
+			return nil
+		}
 		if err != nil {
-			if errors.Is(err, context.Canceled) {
-				return nil
-			}
 			return err
 		}
 		if d.Gap != nil {
@@ -164,7 +167,7 @@ func (l *listener) subscribe(ctx context.Context, base string, cred keyAndSecret
 		}
 		d.Ack()
 		if last {
-			return nil
+			enough()
 		}
 	}
 	return nil
