@@ -48,6 +48,9 @@ func Run(ctx context.Context, cfg config.Config, o Options) error {
 	}
 	defer listener.Close()
 	p, err := build(ctx, cfg, o)
+	if err != nil && ctx.Err() != nil {
+		return nil // it was stopped while it waited for something, such as a cluster
+	}
 	if err != nil {
 		return err
 	}
@@ -107,7 +110,7 @@ func (p *parts) run(ctx context.Context, listener net.Listener, ready func()) er
 	sources, stopSources := context.WithCancel(ctx)
 	defer stopSources()
 
-	var work, remembering sync.WaitGroup
+	var sending, work, remembering sync.WaitGroup
 	defer remembering.Wait()
 	defer stopMemory()
 	defer work.Wait()
@@ -134,7 +137,7 @@ func (p *parts) run(ctx context.Context, listener net.Listener, ready func()) er
 		return nil
 	})
 	if p.simulator != nil {
-		start(sources, "simulator", p.simulate)
+		begin(&sending, sources, "simulator", p.simulate)
 	}
 	p.health.ready()
 	ready()
@@ -145,6 +148,7 @@ func (p *parts) run(ctx context.Context, listener net.Listener, ready func()) er
 	case err = <-failed:
 	}
 	stopSources()
+	sending.Wait()
 	p.stop(server)
 	return err
 }

@@ -47,15 +47,21 @@ func (j *Journal) openStream(ctx context.Context) (err error) {
 	return j.link.mark.reset(j.epoch, last, j.opts.MaxAge)
 }
 
+// awaitTold is how often the log says that a cluster is being waited for.
+const awaitTold = 10 * time.Second
+
 // awaitStream opens the stream, and waits for a cluster that has no leader yet
 // or cannot be reached, until ctx ends.
 func (j *Journal) awaitStream(ctx context.Context, mayCreate bool) (jetstream.Stream, error) {
-	for {
+	for told := (time.Time{}); ; {
 		s, err := openStream(ctx, j.link.js, j.opts, mayCreate)
 		if err == nil || !j.remote || !passing(err) {
 			return s, err
 		}
-		j.opts.Log.Warn("waiting for the cluster", "err", err)
+		if time.Since(told) >= awaitTold {
+			j.opts.Log.Warn("waiting for the cluster", "err", err)
+			told = time.Now()
+		}
 		select {
 		case <-time.After(250 * time.Millisecond):
 		case <-ctx.Done():

@@ -24,8 +24,9 @@ type subscription struct {
 func (r *Registry) Changes(ctx context.Context) iter.Seq[string] {
 	sub := r.cache.subscribe()
 	unsubscribe := func() { r.cache.unsubscribe(sub) }
-	context.AfterFunc(ctx, unsubscribe)
+	stop := context.AfterFunc(ctx, unsubscribe)
 	return func(yield func(string) bool) {
+		defer stop()
 		defer unsubscribe()
 		for {
 			select {
