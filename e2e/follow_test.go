@@ -31,9 +31,12 @@ func sign(timestamp, secret string) string {
 }
 
 // signedURL is the address that the documentation tells an app to connect to.
-func (s *server) signedURL(a app) string {
+func (s *server) signedURL(a app) string { return signedURL(s.base, a) }
+
+// signedURL is the same for a server behind another address.
+func signedURL(base string, a app) string {
 	timestamp := fmt.Sprint(time.Now().UnixMilli())
-	return fmt.Sprintf("ws%s/websocket/record/%s/%s/%s", strings.TrimPrefix(s.base, "http"), a.Key, timestamp, sign(timestamp, a.Secret))
+	return fmt.Sprintf("ws%s/websocket/record/%s/%s/%s", strings.TrimPrefix(base, "http"), a.Key, timestamp, sign(timestamp, a.Secret))
 }
 
 // follower is one plain WebSocket connection and what it was sent.

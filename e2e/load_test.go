@@ -6,13 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/gatecast/gatecast"
-	"github.com/gatecast/gatecast/internal/journal"
 )
 
 // sent is one event of the load. Its number stands in the data as "id", which
@@ -194,44 +193,52 @@ func (l *ledger) load(s *server, rng *rand.Rand, senders int) (halt func()) {
 	for range senders {
 		own := rand.New(rand.NewPCG(rng.Uint64(), 2))
 		all.Go(func() {
-			for ctx.Err() == nil {
-				b := l.take(own)
-				contentType, body := b.encode()
-				r, err := s.post(ctx, contentType, body)
-				l.settle(b, r, err)
-				if err != nil {
-					return
-				}
+			for ctx.Err() == nil && l.deliver(ctx, s, own) == nil {
 			}
 		})
 	}
 	return func() { cancel(); all.Wait() }
 }
 
-// openJournal opens the journal of a stopped server without the server.
-func openJournal(t *testing.T, data string) []gatecast.Event {
+// trickle posts from one sender, not more often than once in pace, until the
+// test calls the function returned. The sender goes on after a refusal, so the
+// load has no pause, and never posts anything else while a batch is in doubt,
+// so the journal holds the events in the order of their numbers.
+func (l *ledger) trickle(s *server, rng *rand.Rand, pace time.Duration) (halt func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	own := rand.New(rand.NewPCG(rng.Uint64(), 2))
+	var all sync.WaitGroup
+	all.Go(func() {
+		tick := time.NewTicker(pace)
+		defer tick.Stop()
+		for ctx.Err() == nil {
+			_ = l.deliver(ctx, s, own) // settled, and posted again
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+			}
+		}
+	})
+	return func() { cancel(); all.Wait() }
+}
+
+// deliver posts the next batch.
+func (l *ledger) deliver(ctx context.Context, s *server, rng *rand.Rand) error {
+	b := l.take(rng)
+	contentType, body := b.encode()
+	r, err := s.post(ctx, contentType, body)
+	l.settle(b, r, err)
+	return err
+}
+
+// resolve posts again, while no load runs, every batch with an unknown outcome.
+func (l *ledger) resolve(t *testing.T, s *server) {
 	t.Helper()
 	ctx := within(t)
-	j, err := journal.Open(ctx, journal.Options{Dir: filepath.Join(data, "journal"), MaxBytes: 1 << 50, Check: journal.Check{LowDisk: -1}})
-	if err != nil {
-		t.Fatalf("open the journal of the stopped server: %v", err)
-	}
-	defer func() {
-		if err := j.Close(ctx); err != nil {
-			t.Errorf("close the journal: %v", err)
+	for len(l.doubtful) > 0 {
+		if err := l.deliver(ctx, s, rand.New(rand.NewPCG(0, 0))); err != nil { // draws lots for a new batch only
+			t.Fatalf("post again what may be stored already: %v", err)
 		}
-	}()
-	var events []gatecast.Event
-	for after := gatecast.Seq(0); ; {
-		page, err := j.Read(ctx, after, 1000)
-		if err != nil {
-			t.Fatalf("read the journal after %d: %v", after, err)
-		}
-		if len(page) == 0 {
-			return events
-		}
-		events = append(events, page...)
-		after = page[len(page)-1].Seq
 	}
 }
 

@@ -249,7 +249,13 @@ type app struct {
 // createApp makes an app over the API.
 func (s *server) createApp(t *testing.T) app {
 	t.Helper()
-	body := []byte(`{"name":"end-to-end"}`)
+	return s.createAppFor(t, "end-to-end")
+}
+
+// createAppFor makes an app by the name of its consumer.
+func (s *server) createAppFor(t *testing.T, name string) app {
+	t.Helper()
+	body := fmt.Appendf(nil, `{"name":%q}`, name)
 	status, answer, err := s.do(within(t), http.MethodPost, "/api/v1/apps", "application/json", body)
 	if err != nil || status != http.StatusCreated {
 		t.Fatalf("create an app: status %d, error %v, body %s", status, err, answer)

@@ -1,11 +1,8 @@
 package e2e
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
-	"os/exec"
 	"strings"
 	"testing"
 )
@@ -18,6 +15,8 @@ type stock struct {
 	args    []string // before the URL
 	probe   []string // arguments with which program ends with 0 if the library is there
 	deflate bool     // the library offers permessage-deflate
+	stays   bool     // the script follows one URL after the other, for each line on its standard input, if it is given "-"
+	leaves  bool     // the script closes the connection when it gets SIGTERM
 	closed  string   // what it makes of close code 1012
 }
 
@@ -26,23 +25,23 @@ func stocks() []stock {
 	return []stock{
 		{
 			name: "python websocket-client", program: python, args: []string{"stock/python/websocket_client.py"},
-			probe: []string{"-c", "import websocket"}, closed: "None", // Debian's version takes 1012 for an invalid code
+			probe: []string{"-c", "import websocket"}, leaves: true, closed: "None", // Debian's version takes 1012 for an invalid code
 		},
 		{
 			name: "python websockets", program: python, args: []string{"stock/python/websockets_client.py"},
-			probe: []string{"-c", "import websockets"}, deflate: true, closed: "1012",
+			probe: []string{"-c", "import websockets"}, deflate: true, leaves: true, closed: "1012",
 		},
 		{
 			name: "npm ws", program: "node", args: []string{"stock/node/ws.js"},
-			probe: []string{"--input-type=module", "-e", "await import('./stock/node/node_modules/ws/index.js')"}, deflate: true, closed: "1012",
+			probe: []string{"--input-type=module", "-e", "await import('./stock/node/node_modules/ws/index.js')"}, deflate: true, leaves: true, closed: "1012",
 		},
 		{
 			name: "chromium", program: "node", args: []string{"stock/node/chromium.js"},
-			probe: []string{"stock/node/chromium.js", "--probe"}, deflate: true, closed: "1012",
+			probe: []string{"stock/node/chromium.js", "--probe"}, deflate: true, stays: true, closed: "1012",
 		},
 		{
 			name: "jdk", program: "java", args: []string{"stock/java/Client.java"},
-			probe: []string{"--version"}, closed: "1012",
+			probe: []string{"--version"}, leaves: true, closed: "1012",
 		},
 	}
 }
@@ -51,41 +50,10 @@ func stocks() []stock {
 // with the client.
 func (c stock) run(t *testing.T, url string) <-chan string {
 	t.Helper()
-	if out, err := exec.Command(c.program, c.probe...).CombinedOutput(); err != nil {
-		missing(t, "%s is not usable: %v: %s", c.name, err, firstLine(out))
+	if err := c.usable(); err != nil {
+		missing(t, "%v", err)
 	}
-	cmd := exec.Command(c.program, append(c.args, url)...)
-	var complaints bytes.Buffer
-	cmd.Stderr = &complaints
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	lines, done := make(chan string), make(chan struct{})
-	go func() {
-		defer close(lines)
-		in := bufio.NewScanner(out)
-		in.Buffer(nil, 1<<20)
-		for in.Scan() {
-			select {
-			case lines <- in.Text():
-			case <-done:
-				return
-			}
-		}
-	}()
-	t.Cleanup(func() {
-		close(done)
-		_ = cmd.Process.Kill() // it may have ended by itself
-		_ = cmd.Wait()
-		if t.Failed() {
-			t.Logf("standard error of the client:\n%s", complaints.String())
-		}
-	})
-	return lines
+	return c.launch(t, url).lines
 }
 
 // firstLine shortens a program's complaint.

@@ -1,5 +1,6 @@
 // Follows a gatecast URL with the npm library "ws", exactly as its users do.
 // Usage: node ws.js URL. Prints "open EXTENSIONS", "text MESSAGE", "close CODE".
+// SIGTERM closes the connection.
 import WebSocket from 'ws'
 
 const say = (...words) => process.stdout.write(words.join(' ') + '\n')
@@ -11,4 +12,5 @@ socket.on('open', () => {
 })
 socket.on('message', (data) => say('text', data.toString('utf8')))
 socket.on('close', (code) => say('close', code))
+process.once('SIGTERM', () => socket.close())
 socket.on('error', (error) => process.stderr.write(error.message + '\n'))

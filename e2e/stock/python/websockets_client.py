@@ -2,10 +2,12 @@
 
 Usage: python3 websockets_client.py URL
 Prints "open EXTENSIONS", "text MESSAGE" and "close CODE", one a line.
+SIGTERM closes the connection.
 """
 import asyncio
 import contextlib
 import json
+import signal
 import sys
 
 import websockets
@@ -18,6 +20,9 @@ def say(verb, words):
 async def follow(url):
     async with websockets.connect(url) as socket:
         say("open", ",".join(extension.name for extension in socket.extensions))
+        closing = []  # asyncio itself holds tasks only weakly
+        asyncio.get_running_loop().add_signal_handler(
+            signal.SIGTERM, lambda: closing.append(asyncio.create_task(socket.close())))
         with contextlib.suppress(websockets.ConnectionClosed):
             await socket.send(json.dumps({"app_key": "x", "timestamp": "1", "sign": "y"}))
         with contextlib.suppress(websockets.ConnectionClosed):
