@@ -107,11 +107,14 @@ const (
 	LookbackAll = Lookback(-2)
 )
 
-// Edge returns the time before which nothing is sent again; zero if there is
-// no such time. It makes no sense for LookbackOff.
+// Edge returns the time before which nothing is for an app; zero if there is no
+// such time.
 func (l Lookback) Edge(now time.Time) time.Time {
-	if l == LookbackAll {
+	switch l {
+	case LookbackAll:
 		return time.Time{}
+	case LookbackOff:
+		return now
 	}
 	return now.Add(-time.Duration(l))
 }

@@ -24,34 +24,45 @@ type Start struct {
 	Gap   *gatecast.GapNotice // nil if nothing is lost
 }
 
-// Begin returns where a reader begins that asks for since; Unsaid counts as
-// Latest. A position that means nothing in this journal (another epoch, or
-// beyond its end) gives everything there is: what of it the reader has seen
-// cannot be known, and twice is better than never.
-func Begin(ctx context.Context, h History, since Since) (Start, error) {
+// Begin returns where a reader begins that asks for since, if nothing stored
+// before edge is for it; a zero edge is no bound. Unsaid counts as Latest. A
+// position that means nothing in this journal (another epoch, or beyond its
+// end) gives everything there is: what of it the reader has seen cannot be
+// known, and twice is better than never.
+func Begin(ctx context.Context, h History, since Since, edge time.Time) (Start, error) {
 	extent, err := h.Extent(ctx)
 	if err != nil {
 		return Start{}, fmt.Errorf("find what the journal holds: %w", err)
 	}
-	oldest := extent.First - 1
+	var start Start
 	switch since.Kind {
-	case Earliest:
-		return Start{After: oldest}, nil
-	case AtTime:
-		after, err := h.Since(ctx, since.Time)
-		if err != nil {
-			return Start{}, fmt.Errorf("find the events since %s: %w", since.Time.Format(time.RFC3339), err)
-		}
-		if after <= oldest && oldest > 0 {
-			// What was removed may have been of that time as well.
-			return Start{After: oldest, Gap: &gatecast.GapNotice{To: oldest, Reason: gatecast.GapRetention}}, nil
-		}
-		return Start{After: after}, nil
-	case AfterSeq:
-		return after(since, extent), nil
 	case Unsaid, Latest:
+		return Start{After: extent.Last}, nil
+	case Earliest:
+		start.After = extent.First - 1
+	case AtTime:
+		start, err = at(ctx, h, since.Time, extent)
+	case AfterSeq:
+		start = after(since, extent)
 	}
-	return Start{After: extent.Last}, nil
+	if err != nil || edge.IsZero() {
+		return start, err
+	}
+	return bound(ctx, h, start, since, edge)
+}
+
+// at returns the start of who asks for a time. Events that were removed may
+// have been of that time as well.
+func at(ctx context.Context, h History, t time.Time, extent gatecast.Extent) (Start, error) {
+	after, err := h.Since(ctx, t)
+	if err != nil {
+		return Start{}, fmt.Errorf("find the events since %s: %w", t.Format(time.RFC3339), err)
+	}
+	oldest := extent.First - 1
+	if after <= oldest && oldest > 0 {
+		return Start{After: oldest, Gap: &gatecast.GapNotice{To: oldest, Reason: gatecast.GapRetention}}, nil
+	}
+	return Start{After: after}, nil
 }
 
 func after(since Since, extent gatecast.Extent) Start {
@@ -70,23 +81,21 @@ func after(since Since, extent gatecast.Extent) Start {
 	return Start{After: since.Seq}
 }
 
-// Return returns where a consumer begins that comes back with a cursor, if
-// nothing stored before edge is to be sent to it; a zero edge is no bound.
-func Return(ctx context.Context, h History, c gatecast.Cursor, edge time.Time) (Start, error) {
-	start, err := Begin(ctx, h, Since{Kind: AfterSeq, Seq: c.Seq, Epoch: c.Epoch})
-	if err != nil || edge.IsZero() {
-		return start, err
-	}
-	bound, err := h.Since(ctx, edge)
+// bound moves a start forward to an edge. Who asks for the earliest event gets
+// the earliest that is for it, and loses nothing.
+func bound(ctx context.Context, h History, start Start, since Since, edge time.Time) (Start, error) {
+	first, err := h.Since(ctx, edge)
 	if err != nil {
 		return Start{}, fmt.Errorf("find the events since %s: %w", edge.Format(time.RFC3339), err)
 	}
-	if bound <= start.After {
+	if first <= start.After {
 		return start, nil
 	}
-	if start.Gap == nil {
-		start.Gap = &gatecast.GapNotice{From: c.Seq, Reason: gatecast.GapWindow}
+	if start.Gap == nil && since.Kind != Earliest {
+		start.Gap = &gatecast.GapNotice{From: start.After, Reason: gatecast.GapWindow}
 	}
-	start.After, start.Gap.To = bound, bound
+	if start.After = first; start.Gap != nil {
+		start.Gap.To = first
+	}
 	return start, nil
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/gatecast/gatecast"
 	"github.com/gatecast/gatecast/internal/auth"
@@ -71,9 +72,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, q url.Values, app
 		announce(w.Header())
 		return
 	}
-	key, limit := "", 0
+	key, limit, edge := "", 0, time.Time{}
 	if app != nil {
-		key, limit = app.Key, app.MaxConns
+		key, limit, edge = app.Key, app.MaxConns, app.CatchUp.WithDefaults().Window.Edge(s.opts.Now())
 	}
 	if err := s.roster.admit(key, limit); err != nil {
 		reason := "full"
@@ -86,7 +87,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, q url.Values, app
 	defer s.roster.leave(key)
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
-	st, err := s.open(ctx, w, r, want, key)
+	st, err := s.open(ctx, w, r, want, key, edge)
 	if err != nil {
 		s.refuse(w, r, "failed", err)
 		return
@@ -119,13 +120,13 @@ type snapshot struct {
 
 func (s snapshot) Extent(context.Context) (gatecast.Extent, error) { return s.extent, nil }
 
-// open decides where a stream begins.
-func (s *Server) open(ctx context.Context, w http.ResponseWriter, r *http.Request, want resume.Request, app string) (*stream, error) {
+// open decides where a stream begins: not before edge, unless that is zero.
+func (s *Server) open(ctx context.Context, w http.ResponseWriter, r *http.Request, want resume.Request, app string, edge time.Time) (*stream, error) {
 	extent, err := s.library.history.Extent(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("find what the journal holds: %w", err)
 	}
-	start, err := resume.Begin(ctx, snapshot{s.library.history, extent}, want.Since)
+	start, err := resume.Begin(ctx, snapshot{s.library.history, extent}, want.Since, edge)
 	if err != nil {
 		return nil, err
 	}

@@ -278,3 +278,17 @@ func TestTheListTellsHowFarEachStreamIs(t *testing.T) {
 		}
 	}
 }
+
+func TestAnAppReachesBackAsFarAsItMaySeeAndATokenToTheBeginning(t *testing.T) {
+	blind := anApp()
+	blind.CatchUp.Window = gatecast.LookbackOff
+	s := newSite(t, plan{apps: []gatecast.App{blind}})
+	s.publish(records(5, 0)...)
+	s.awaitHead(5)
+	<-time.After(2 * time.Millisecond) // events are stored to the millisecond: these are past
+	s.read(signedNow() + "&since=2").want(message{
+		"gap", fmt.Sprintf(`{"from":2,"to":5,"reason":"window","head":5,"epoch":%q}`, s.epoch()), "5",
+	})
+	s.read(signedNow()+"&since=earliest").wantResumed(5, 5, s.epoch())
+	s.read("since=2", "Authorization: Bearer "+token).wantResumed(2, 5, s.epoch())
+}
