@@ -200,7 +200,7 @@ func testEverythingSurvives(t *testing.T, c cluster) {
 	s.Pass(gate, 30)
 	s.Pass(gate, 29)
 	s.Confirm(gate, 19)
-	complete := start.Add(-time.Hour)
+	complete := start.Add(time.Hour)
 	s.Lose(gate, gatecast.GapNotice{From: 30, To: 75, Reason: gatecast.GapWindow}, complete.Add(300*time.Microsecond))
 	s.Confirm(gatecast.Consumer{App: "ffffffffffffffff"}, 5)
 	stop()

@@ -146,7 +146,8 @@ func (s *Store) Confirm(c gatecast.Consumer, seq gatecast.Seq) { s.table.confirm
 func (s *Store) Pass(c gatecast.Consumer, seq gatecast.Seq) { s.table.pass(c, seq, s.now()) }
 
 // Lose records that a consumer goes on after gap.To and that what lies between
-// is lost to it; nothing accepted since complete has been withheld from it.
+// is lost to it, but for what it has confirmed; nothing accepted since complete
+// has been withheld from it.
 // The cursor moves forward, but for a gap between two journals, where it
 // moves to gap.To in any case. It never blocks.
 func (s *Store) Lose(c gatecast.Consumer, gap gatecast.GapNotice, complete time.Time) {

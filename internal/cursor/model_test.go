@@ -102,9 +102,11 @@ func (m *model) lose(t *rapid.T) {
 	if !s.here {
 		return
 	}
-	s.seq = max(s.seq, to)
 	if reason == gatecast.GapEpoch || reason == gatecast.GapAhead {
 		s.seq = to
+	} else {
+		from = max(from, s.seq) // what is confirmed is not lost
+		s.seq = max(s.seq, to)
 	}
 	if to > from {
 		s.lost += uint64(to - from)

@@ -169,8 +169,14 @@ func (t *table) confirm(c gatecast.Consumer, seq gatecast.Seq, now time.Time) {
 func (t *table) pass(c gatecast.Consumer, seq gatecast.Seq, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if s := t.apps[c.App][c.Name]; s != nil && t.advance(s, seq) {
+	s := t.apps[c.App][c.Name]
+	switch {
+	case s == nil:
+	case t.advance(s, seq):
 		t.moved(s, true, now)
+	default: // it is here all the same: others are idler
+		s.used = later(s.used, now)
+		t.stale.set(s.drawer)
 	}
 }
 
@@ -181,12 +187,19 @@ func (t *table) lose(c gatecast.Consumer, gap gatecast.GapNotice, complete, now 
 	if s == nil {
 		return
 	}
+	foreign := gap.Reason == gatecast.GapEpoch || gap.Reason == gatecast.GapAhead
+	if !foreign && s.cur.Epoch == t.epoch {
+		if gap.To <= s.cur.Seq {
+			return // another connection of the consumer has confirmed it: it is not lost
+		}
+		gap.From, complete = max(gap.From, s.cur.Seq), later(s.cur.Complete, complete)
+	}
 	if gap.To > gap.From {
 		s.cur.Lost += uint64(gap.To - gap.From)
 	}
 	s.cur.Complete = complete
 	t.advance(s, gap.To)
-	if s.cur.Seq > gap.To && (gap.Reason == gatecast.GapEpoch || gap.Reason == gatecast.GapAhead) {
+	if foreign && s.cur.Seq > gap.To {
 		s.cur.Seq, s.back = gap.To, true
 	}
 	t.moved(s, true, now)

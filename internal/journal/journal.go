@@ -222,7 +222,7 @@ func (j *Journal) Extent(ctx context.Context) (gatecast.Extent, error) {
 	}
 	first := gatecast.Seq(s.FirstSeq)
 	if s.Msgs == 0 || first == 0 {
-		first = last + 1
+		first = min(last, gatecast.Seq(s.LastSeq)) + 1 // last may have grown since
 	}
 	return gatecast.Extent{Epoch: j.epoch, First: first, Last: last, Events: s.Msgs, Bytes: s.Bytes}, nil
 }

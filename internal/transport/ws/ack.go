@@ -68,28 +68,45 @@ func (c *conn) Message(_ bool, payload []byte) {
 	if seq > a.claimed.Load() { // nobody else writes it
 		a.claimed.Store(seq)
 	}
+	if seq <= c.trail.sent.Load() {
+		c.confirm(seq) // here and now: if it leaves next, its next connection begins after it
+	}
 	if a.told.CompareAndSwap(false, true) {
 		c.shard.post(note{conn: c, what: acked})
 	}
 }
 
+// confirm takes note that everything up to a position is confirmed. It may be
+// called by the socket's reader and by the shard.
+func (c *conn) confirm(seq uint64) {
+	for {
+		old := c.replay.confirmed.Load()
+		if seq < old {
+			return
+		}
+		if c.replay.confirmed.CompareAndSwap(old, seq) {
+			break
+		}
+	}
+	if c.replay.keeps {
+		c.shard.cursors.Confirm(c.replay.consumer, gatecast.Seq(seq))
+	}
+}
+
 // reckon acts on what a connection has acknowledged. While the replayer has
-// the connection it waits: it is done again when that hands it back.
+// the connection, what is in flight is the replayer's: that is reckoned when it
+// hands the connection back. While it is not known where a connection begins,
+// its position may be one of another journal.
 func (s *shard) reckon(c *conn) {
 	a := c.replay.acks
-	if a == nil || c.state() == replaying {
+	if a == nil || !c.trail.opened.Load() {
 		return
 	}
-	a.land()
-	confirmed := min(a.claimed.Load(), c.trail.sent.Load())
-	if a.count() == 0 {
-		confirmed = c.trail.pos.Load()
+	if now := min(a.claimed.Load(), c.trail.sent.Load()); now > c.replay.confirmed.Load() {
+		c.confirm(now)
 	}
-	if confirmed <= c.replay.confirmed.Load() {
-		return
-	}
-	c.replay.confirmed.Store(confirmed)
-	if c.replay.keeps {
-		s.cursors.Confirm(c.replay.consumer, gatecast.Seq(confirmed))
+	if c.state() != replaying {
+		a.land()
+		s.settle(c) // over what it does not see; that it does not see it is nothing it has said
 	}
 }

@@ -17,7 +17,7 @@ import (
 type beginning struct {
 	open     bool             // where it begins is still to be found out
 	cursor   *gatecast.Cursor // it comes back to this; nil: what it asked for decides
-	edge     time.Time        // nothing stored before is sent to who comes back; zero: no bound
+	edge     time.Time        // nothing stored before is for the app; zero: no bound
 	greeting *wsconn.Frame    // to be sent first; nil if there is nothing to say
 }
 
@@ -74,17 +74,17 @@ func (s *Server) ask(app *gatecast.App, r *http.Request) (resume.Request, error)
 func (s *Server) enter(ctx context.Context, c *conn, app *gatecast.App) error {
 	asked, keeps := &c.who.asked, c.replay.keeps
 	window := app.CatchUp.WithDefaults()
-	c.begin.open = asked.OptedIn
+	c.begin.open, c.begin.edge = asked.OptedIn, window.Window.Edge(s.opts.Now())
 	if !keeps {
 		c.openAtHead()
 		return nil
 	}
-	at := c.who.born
+	var at gatecast.Seq
 	ctx, cancel := context.WithTimeout(ctx, beginTimeout)
 	defer cancel()
 	if _, there := s.cursors.Cursor(c.replay.consumer); !there {
 		var err error
-		if at, err = s.first(ctx, window, at); err != nil {
+		if at, err = s.first(ctx, window.First, c); err != nil {
 			return err
 		}
 	}
@@ -93,7 +93,7 @@ func (s *Server) enter(ctx context.Context, c *conn, app *gatecast.App) error {
 		s.opts.Log.Warn("a consumer's first cursor could not be stored yet", "app", app.Key, "err", err)
 	}
 	if asked.Since.Kind == resume.Unsaid {
-		c.begin.cursor, c.begin.edge = &cur, window.Window.Edge(s.opts.Now())
+		c.begin.cursor = &cur
 		c.begin.open = c.begin.open || cur.Seq != c.who.born || cur.Epoch != s.opts.Epoch
 		c.trail.pos.Store(uint64(cur.Seq))
 	}
@@ -110,15 +110,11 @@ func (c *conn) openAtHead() {
 }
 
 // first returns where a consumer begins that was never here before.
-func (s *Server) first(ctx context.Context, c gatecast.CatchUp, head gatecast.Seq) (gatecast.Seq, error) {
-	if c.First != gatecast.FirstEarliest {
-		return head, nil
+func (s *Server) first(ctx context.Context, from gatecast.First, c *conn) (gatecast.Seq, error) {
+	if from != gatecast.FirstEarliest {
+		return c.who.born, nil
 	}
-	since := resume.Since{Kind: resume.Earliest}
-	if edge := c.Window.Edge(s.opts.Now()); !edge.IsZero() {
-		since = resume.Since{Kind: resume.AtTime, Time: edge}
-	}
-	start, err := resume.Begin(ctx, s.history, since)
+	start, err := resume.Begin(ctx, s.history, resume.Since{Kind: resume.Earliest}, c.begin.edge)
 	if err != nil {
 		return 0, fmt.Errorf("find where a first connection begins: %w", err)
 	}
@@ -156,10 +152,10 @@ func (r *replayer) openFromJournal(ctx context.Context, c *conn) error {
 	if err != nil {
 		return err
 	}
-	c.startAfter(start.After)
 	if start.Gap != nil {
-		r.lose(ctx, c, *start.Gap, b.edge)
+		r.lose(ctx, c, *start.Gap, b.edge, b.cursor != nil) // first: what is confirmed counts as not lost
 	}
+	c.startAfter(start.After)
 	if c.who.asked.OptedIn && start.Gap == nil {
 		b.greeting = wsconn.NewText(senselink.Resumed(start.After, r.ring.Head(), r.opts.Epoch))
 	}
@@ -167,31 +163,36 @@ func (r *replayer) openFromJournal(ctx context.Context, c *conn) error {
 }
 
 func (r *replayer) find(ctx context.Context, c *conn) (resume.Start, error) {
-	switch since := c.who.asked.Since; {
-	case c.begin.cursor != nil:
-		return resume.Return(ctx, r.history, *c.begin.cursor, c.begin.edge)
+	since := c.who.asked.Since
+	switch cur := c.begin.cursor; {
+	case cur != nil:
+		since = resume.Since{Kind: resume.AfterSeq, Seq: cur.Seq, Epoch: cur.Epoch}
 	case since.Kind == resume.Unsaid, since.Kind == resume.Latest:
 		return resume.Start{After: c.who.born}, nil
-	default:
-		return resume.Begin(ctx, r.history, since)
 	}
+	return resume.Begin(ctx, r.history, since, c.begin.edge)
 }
 
 // lose records what a connection is not sent, and tells it if it is one that
 // understands: the vendor's protocol has no word for it. Complete is since when
-// nothing is missing; zero if that is to be found out.
-func (r *replayer) lose(ctx context.Context, c *conn, gap gatecast.GapNotice, complete time.Time) {
+// nothing is missing; zero if that is to be found out. Ours is whether the
+// cursor comes to lack it: where a client asked for a place of its own that is
+// not there, its cursor stands where it stood.
+func (r *replayer) lose(ctx context.Context, c *conn, gap gatecast.GapNotice, complete time.Time, ours bool) {
 	r.metrics.gap(gap)
 	r.opts.Log.Warn("events are lost to a consumer", "app", c.who.app, "consumer", c.replay.consumer.Name,
 		"after", gap.From, "up_to", gap.To, "reason", string(gap.Reason))
 	if c.who.asked.OptedIn {
 		c.begin.greeting = wsconn.NewText(senselink.Gap(gap, r.ring.Head(), r.opts.Epoch))
 	}
-	if !c.replay.keeps {
+	if !c.replay.keeps || !ours {
 		return
 	}
 	if gap.Reason != gatecast.GapWindow {
 		complete = r.storedAfter(ctx, gap.To)
+	}
+	if gap.Reason == gatecast.GapEpoch || gap.Reason == gatecast.GapAhead {
+		gap.From = gap.To // a position of another journal; how many are lost is not known
 	}
 	r.cursors.Lose(c.replay.consumer, gap, complete)
 }

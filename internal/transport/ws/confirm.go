@@ -38,12 +38,9 @@ func (c *conn) Pong(payload []byte) {
 	if err != nil || seq == 0 || !r.asked.CompareAndSwap(seq, 0) {
 		return // a sign of life is all it is
 	}
-	r.confirmed.Store(seq)
 	r.answered.Store(true)
 	c.shard.metrics.confirmed.Inc()
-	if r.keeps {
-		c.shard.cursors.Confirm(r.consumer, gatecast.Seq(seq))
-	}
+	c.confirm(seq)
 	c.shard.post(note{conn: c, what: confirmed})
 }
 

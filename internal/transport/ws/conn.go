@@ -58,6 +58,7 @@ type trail struct {
 	pos    atomic.Uint64 // newest event sent, or passed over by the view
 	sent   atomic.Uint64 // newest event sent; stored before pos
 	events atomic.Uint64 // sent
+	over   atomic.Bool   // its socket has refused an event for good
 }
 
 func (t *trail) position() gatecast.Seq { return gatecast.Seq(t.pos.Load()) }

@@ -161,8 +161,8 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, app *gatecast.Ap
 	s.door.with(func() {
 		err := c.sock.Serve(c)
 		s.ended(c, err)
+		c.shard.post(note{conn: c, what: left}) // first: who finds nobody connected may end the shards
 		s.roster.remove(c)
-		c.shard.post(note{conn: c, what: left})
 	})
 }
 

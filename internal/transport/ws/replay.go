@@ -34,7 +34,7 @@ type replayer struct {
 
 func newReplayer(ring Ring, h History, k Cursors, o Options, m *metrics) *replayer {
 	r := &replayer{
-		ring: ring, history: newEdges(h), cursors: k, metrics: m, opts: o,
+		ring: ring, history: h, cursors: k, metrics: m, opts: o,
 		queue: newQueue(),
 		pace:  rate.NewLimiter(rate.Inf, 0),
 		pause: 250 * time.Millisecond,
@@ -160,7 +160,8 @@ func (r *replayer) skip(ctx context.Context, c *conn) error {
 	if to == from {
 		return errNothing
 	}
+	// Lost first: what is confirmed counts as not lost.
+	r.lose(ctx, c, gatecast.GapNotice{From: from, To: to, Reason: gatecast.GapRetention}, time.Time{}, true)
 	c.trail.pass(to)
-	r.lose(ctx, c, gatecast.GapNotice{From: from, To: to, Reason: gatecast.GapRetention}, time.Time{})
 	return nil
 }

@@ -591,3 +591,27 @@ func TestJournalIsAskedOnceForThoseWhoComeBackTogether(t *testing.T) {
 		}
 	}
 }
+
+func TestSinceReachesOnlyAsFarBackAsTheAppMaySee(t *testing.T) {
+	var ahead atomic.Int64 // of the server's clock
+	o := quick()
+	o.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	blind := anApp()
+	blind.Key, blind.CatchUp.Window = "0123456789abcdef", gatecast.LookbackOff
+	all := anApp()
+	all.Key, all.CatchUp.Window = "fedcba9876543210", gatecast.LookbackAll
+	s := newSite(t, 4, o, anApp(), blind, all)
+	s.publish(1, 10, 0, gatecast.Record)
+	s.awaitHead(10)
+	ahead.Store(int64(25 * time.Hour))
+	first := func(key, query string) string {
+		p := s.dial(path(key, secret, o.Now()) + "?" + query)
+		p.expectText(senselink.Connected)
+		return p.text()
+	}
+	expectGap(t, first(key, "since=3"), 3, 10, "window")
+	expectGap(t, first(blind.Key, "since=3"), 3, 10, "window")
+	expectResumed(t, first(key, "since=earliest"), 10)
+	expectResumed(t, first(blind.Key, "since=earliest"), 10)
+	expectResumed(t, first(all.Key, "since=3"), 3)
+}

@@ -132,14 +132,14 @@ type Server struct {
 // New makes a Server. It pushes once [Server.Run] runs.
 func New(apps Apps, ring Ring, history History, cursors Cursors, o Options) *Server {
 	o = o.withDefaults()
-	s := &Server{opts: o, apps: apps, ring: ring, history: history, cursors: cursors, metrics: newMetrics()}
+	s := &Server{opts: o, apps: apps, ring: ring, history: newEdges(history), cursors: cursors, metrics: newMetrics()}
 	s.roster, s.turned = newRoster(o.MaxConns), newRoster(o.MaxRefused)
 	s.connected = []*wsconn.Frame{wsconn.NewText([]byte(senselink.Connected))}
 	s.pace = rate.NewLimiter(rate.Inf, 0)
 	if o.HandshakeRate > 0 {
 		s.pace = rate.NewLimiter(rate.Limit(o.HandshakeRate), max(1, int(o.HandshakeRate)))
 	}
-	s.replays = newReplayer(ring, history, cursors, o, s.metrics)
+	s.replays = newReplayer(ring, s.history, cursors, o, s.metrics)
 	made := newFrames(o.Epoch, s.metrics)
 	for range o.Shards {
 		s.shards = append(s.shards, s.newShard(made))

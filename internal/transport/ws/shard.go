@@ -71,6 +71,7 @@ func (s *shard) run(ctx context.Context) {
 		clock.Reset(s.beats.wait(s.opts.Now()))
 		select {
 		case <-ctx.Done():
+			s.readMail() // of those that have left, their last word counts
 			return
 		case <-moved:
 		case <-s.mail.flag:
@@ -134,6 +135,9 @@ func (c *conn) push(sel selection, m *metrics) bool {
 		return want == 0
 	}
 	n, err := c.sock.Push(sel.frames)
+	if err != nil {
+		c.trail.over.Store(true)
+	}
 	m.delivered(n)
 	if n > 0 {
 		if a := c.replay.acks; a != nil {
@@ -240,7 +244,9 @@ func (s *shard) resume(c *conn) {
 		}
 		events, ok := s.ring.Window(c.trail.position(), s.window[:0])
 		if !ok {
-			s.replay(c)
+			if !c.waits() {
+				s.replay(c)
+			}
 			return
 		}
 		// Beyond its shard's position it goes only to where it was born: all of
@@ -257,6 +263,14 @@ func (s *shard) resume(c *conn) {
 		c.trail.pass(events[len(events)-1].Seq)
 	}
 	c.Drained() // not its socket, but the others were waited for
+}
+
+// waits reports whether the journal would be read for nothing: the client has
+// to acknowledge first, and Message brings the connection on, or its socket is
+// gone, and its reader tells.
+func (c *conn) waits() bool {
+	a := c.replay.acks
+	return c.trail.over.Load() || a != nil && a.credit() <= 0
 }
 
 func (s *shard) expectIfOwing(c *conn) {
