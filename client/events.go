@@ -53,7 +53,7 @@ func (c *Client) Events(ctx context.Context) iter.Seq2[Event, error] {
 			if err != nil {
 				return false, err
 			}
-			defer l.closeWith(ctx, func() {})()
+			defer l.closeWith(ctx, func() {}, nil)()
 			return c.read(l, func(m message) error {
 				if m.event == nil {
 					return nil

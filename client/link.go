@@ -72,20 +72,39 @@ func (l *link) watch(d time.Duration) *time.Timer {
 }
 
 // closeWith says goodbye when ctx ends or stop is called, whichever is first,
-// and closes; last is called before that, for what is still to be said. stop
+// and closes; last is called before that, for what is still to be said, and if
+// answered is not nil the closing waits for it, for goodbyeTimeout at most. stop
 // returns when all that has been done.
-func (l *link) closeWith(ctx context.Context, last func()) (stop func()) {
+func (l *link) closeWith(ctx context.Context, last func(), answered <-chan struct{}) (stop func()) {
 	done := make(chan struct{})
 	ended, end := context.WithCancel(ctx)
 	context.AfterFunc(ended, func() {
 		defer close(done)
 		last()
 		_ = l.write(ws.NewCloseFrame(ws.NewCloseFrameBody(ws.StatusNormalClosure, "")), goodbyeTimeout)
+		if answered != nil {
+			late := time.NewTimer(goodbyeTimeout)
+			defer late.Stop()
+			select {
+			case <-answered:
+			case <-late.C: // closing ends who reads
+			}
+		}
 		_ = l.rwc.Close()
 	})
 	return func() {
 		end()
 		<-done
+	}
+}
+
+// drain reads until the server has answered the goodbye, or the connection is
+// gone. What still comes is dropped.
+func (l *link) drain() {
+	for {
+		if _, err := l.next(); err != nil {
+			return
+		}
 	}
 }
 
@@ -153,7 +172,7 @@ func (l *link) control(h ws.Header) error {
 	}
 	switch h.OpCode {
 	case ws.OpPing:
-		if err := l.write(ws.NewPongFrame(payload), l.deadAfter); err != nil {
+		if err := l.write(ws.NewPongFrame(payload), l.deadAfter); err != nil && !l.goodbye.Load() {
 			return l.lost(err)
 		}
 	case ws.OpClose:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/gobwas/ws"
@@ -84,7 +85,7 @@ func (s *stream) own(ctx context.Context) (err error) {
 		if err != nil {
 			return false, err
 		}
-		defer l.closeWith(ctx, func() {})()
+		defer l.closeWith(ctx, func() {}, nil)()
 		return s.client.read(l, func(m message) error { return s.take(ctx, m) })
 	})
 	if ctx.Err() == nil && ended.Err() != nil { // nobody ended it but the saver
@@ -122,14 +123,30 @@ func (s *stream) named(ctx context.Context) (healthy bool, err error) {
 		flush:  func() error { return s.tell(l) },
 	}
 	teller.start()
+	answered := make(chan struct{})
 	stop := l.closeWith(ctx, func() {
 		<-s.idle
 		defer func() { s.idle <- struct{}{} }()
 		defer l.watch(goodbyeTimeout).Stop()
 		_ = teller.stop() // what it cannot say any more, the next connection says
-	})
-	defer stop()
+	}, answered)
+	defer func() { part(l, err, stop, answered) }()
 	return s.client.read(l, func(m message) error { return s.take(ctx, m) })
+}
+
+// part ends a connection whose cursor the server keeps. It waits for the answer
+// to the goodbye: the server has read the last acknowledgement then, and the
+// next loop begins after it.
+func part(l *link, err error, stop func(), answered chan<- struct{}) {
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		defer close(answered)
+		if _, closed := errors.AsType[*closedError](err); !closed {
+			l.drain()
+		}
+	})
+	stop()
+	reading.Wait()
 }
 
 // tell sends the acknowledgement that the connection is owed.

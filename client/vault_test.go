@@ -98,7 +98,7 @@ func (v *vault) serve(s session) {
 		since = resume.Since{Kind: resume.AfterSeq, Seq: v.cursors[asks.Client]}
 	}
 	v.mu.Unlock()
-	start, err := resume.Begin(s.t.Context(), v, since)
+	start, err := resume.Begin(s.t.Context(), v, since, time.Time{})
 	if err != nil {
 		v.t.Error(err)
 	}
