@@ -19,11 +19,14 @@ func TestAcknowledgedSurvivesKill(t *testing.T) {
 		halt()
 		s = start(t, data)
 	}
+	cut := len(followers.all)
+	followers.join(t, s.signedURL(consumer), 3)
 	halt := books.load(s, rng, 1) // nothing may stay doubtful for ever
 	books.until(t, "every doubtful batch is accepted", func() bool { return len(books.doubtful) == 0 })
 	halt()
 	s.stop(t)
 	events := openJournal(t, data)
 	books.check(t, events)
+	followers.complete(cut, len(events))
 	followers.check(t, events, nil)
 }

@@ -43,6 +43,7 @@ func signedURL(base string, a app) string {
 type follower struct {
 	conn net.Conn
 	done chan struct{} // closed when the connection has ended
+	upTo int           // how many events the journal held when the connection was ended in good order; 0 if it was not
 
 	// Written until done is closed, read after.
 	first    string   // the first message
@@ -165,6 +166,9 @@ func (f *follower) check(t *testing.T, events []gatecast.Event, racing map[int64
 		}
 		last = i
 	}
+	if f.upTo > 0 && last != f.upTo-1 {
+		t.Errorf("the last event pushed was number %d of the journal, want all of them up to %d", last, f.upTo-1)
+	}
 }
 
 // crowd is the followers of one test.
@@ -175,6 +179,15 @@ func (c *crowd) join(t *testing.T, url string, n int) {
 	t.Helper()
 	for range n {
 		c.all = append(c.all, follow(t, url))
+	}
+}
+
+// complete says that the server has just been stopped in good order, when its
+// journal held so many events: every connection but the first ones had to be
+// pushed the last of them.
+func (c *crowd) complete(first, upTo int) {
+	for _, f := range c.all[first:] {
+		f.upTo = upTo
 	}
 }
 

@@ -29,6 +29,7 @@ func TestStopUnderLoadLosesNothing(t *testing.T) {
 		books.untilAcked(t, 200+rng.IntN(400))
 		s.stop(t)
 		halt()
+		followers.complete(i*clients, len(openJournal(t, data)))
 	}
 	events := openJournal(t, data)
 	books.check(t, events)
