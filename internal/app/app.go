@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gatecast/gatecast"
 	"github.com/gatecast/gatecast/internal/config"
 	"github.com/gatecast/gatecast/internal/source/sim"
 )
@@ -125,7 +126,7 @@ func (p *parts) run(ctx context.Context, listener net.Listener, ready func()) er
 	}
 	start := func(ctx context.Context, what string, run func(context.Context) error) { begin(&work, ctx, what, run) }
 	begin(&remembering, memory, "cursors", p.cursors.Run)
-	start(feed, "forgetting", p.forgetDeleted)
+	start(feed, "forgetting", p.forget)
 	start(feed, "hub", p.hub.Run)
 	start(feed, "websocket push", p.push.Run)
 	start(feed, "event streams", p.stream.Run)
@@ -168,11 +169,12 @@ func (p *parts) stop(server *http.Server) {
 	p.log.Info("stopped", "took", time.Since(began).Round(time.Millisecond).String())
 }
 
-// forgetDeleted forgets how far the consumers of a deleted app got, so that
-// whoever gets its key next does not go on in its place.
-func (p *parts) forgetDeleted(ctx context.Context) error {
+// forget forgets how far the consumers of a deleted app got, so that whoever
+// gets its key next does not go on in its place; and those of an app that is
+// not to catch up, so that it is not sent what it has when that is changed.
+func (p *parts) forget(ctx context.Context) error {
 	for key := range p.registry.Changes(ctx) {
-		if _, there := p.registry.App(key); !there {
+		if app, there := p.registry.App(key); !there || app.CatchUp.Window == gatecast.LookbackOff {
 			p.cursors.Forget(key)
 		}
 	}

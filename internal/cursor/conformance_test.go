@@ -369,6 +369,10 @@ func testLimit(t *testing.T, c cluster) {
 	begin(t, s, gatecast.Consumer{App: "other"}, 1)
 	s.Confirm(consumer(0), 2)
 	clk.pass(time.Second)
+	if _, _, err := s.Begin(t.Context(), consumer(9), 1); gatecast.CodeOf(err) != gatecast.TooMany {
+		t.Errorf("a fourth consumer, while three were here lately: %v, want TooMany", err)
+	}
+	clk.pass(s.opts.Spare)
 	begin(t, s, consumer(9), 1) // 1 is now the idlest
 	stop()
 	for _, s := range []*Store{s, c.open(t, o)} {

@@ -42,7 +42,8 @@ type Options struct {
 	Bucket    string           // name of the key-value bucket; default "gatecast_cursors"
 	Replicas  int              // copies in a cluster, 1 to 5; default 1 for a new bucket, unchanged for an old one
 	Interval  time.Duration    // between commits while something changes, and between tries while they fail; default 1 s
-	MaxPerApp int              // cursors of one app; beyond it the one idle longest is forgotten; default 1,000
+	MaxPerApp int              // cursors of one app; beyond it the one idle longest is forgotten, but see Spare; default 1,000
+	Spare     time.Duration    // a cursor used so recently is not forgotten for a new one, which is refused; default 24 h
 	Epoch     string           // of the journal
 	Last      gatecast.Seq     // newest event of the journal at the start; a cursor of Epoch beyond it is brought back to it
 	Timeout   time.Duration    // of one request to the bucket, of Begin, and of Run's last commit; default 5 s
@@ -55,6 +56,7 @@ func (o Options) withDefaults() Options {
 	o.Bucket = cmp.Or(o.Bucket, "gatecast_cursors")
 	o.Interval = cmp.Or(o.Interval, time.Second)
 	o.MaxPerApp = cmp.Or(o.MaxPerApp, 1000)
+	o.Spare = cmp.Or(o.Spare, 24*time.Hour)
 	o.Timeout = cmp.Or(o.Timeout, 5*time.Second)
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	if o.Mem == nil {
@@ -73,7 +75,8 @@ type Store struct {
 	bucket bucket
 	table  *table
 	meters *meters
-	wake   chan struct{} // holds one token while drawers are urgent
+	wake   chan struct{} // holds one token while somebody waits for a drawer
+	soon   chan struct{} // holds one token while a commit is asked for
 	outage outage
 }
 
@@ -107,7 +110,7 @@ func OpenMem(o Options) *Store {
 }
 
 func newStore(b bucket, o Options) *Store {
-	s := &Store{opts: o, bucket: b, table: newTable(o.Epoch, o.MaxPerApp), wake: make(chan struct{}, 1)}
+	s := &Store{opts: o, bucket: b, table: newTable(o.Epoch, o.MaxPerApp), wake: make(chan struct{}, 1), soon: make(chan struct{}, 1)}
 	s.meters = newMeters(s.table)
 	return s
 }
@@ -115,9 +118,18 @@ func newStore(b bucket, o Options) *Store {
 // Begin returns the cursor of a consumer, and true, or makes one at a position
 // and returns when it is on disk, so that a crash cannot forget that the
 // consumer was here. It needs Run to be running; callers that wait at the same
-// time share commits. If the bucket cannot be written in time the error is
+// time share commits. A consumer that finds no room, because its app has
+// Options.MaxPerApp others that were all here lately, gets none: the error is
+// TooMany. If the bucket cannot be written in time the error is
 // Unavailable; the cursor is returned, and exists in memory, all the same.
 func (s *Store) Begin(ctx context.Context, c gatecast.Consumer, at gatecast.Seq) (cur gatecast.Cursor, existed bool, err error) {
+	if s.table.crowded(c, s.now().Add(-s.opts.Spare)) {
+		return gatecast.Cursor{}, false, &gatecast.Error{
+			Code:    gatecast.TooMany,
+			Message: fmt.Sprintf("too many consumers: this app may have %d, and all of them were here lately", s.opts.MaxPerApp),
+			Remedy:  "use fewer names or addresses, or raise resume.max_cursors_per_app",
+		}
+	}
 	cur, existed, stored, evicted := s.table.begin(c, at, s.now())
 	s.forgot(evicted)
 	if stored == nil {
@@ -154,11 +166,15 @@ func (s *Store) Lose(c gatecast.Consumer, gap gatecast.GapNotice, complete time.
 	s.table.lose(c, gap, stamp(complete), s.now())
 }
 
-// Commit asks Run to write what has changed now. It never blocks; requests
-// that come faster than commits count as one.
+// Commit asks Run to write what has changed soon: within pause, so that
+// consumers that leave together share a commit, and journal and cursors the
+// disk. It never blocks.
 func (s *Store) Commit() {
 	s.table.hurry()
-	s.nudge()
+	select {
+	case s.soon <- struct{}{}:
+	default: // Run has yet to see an earlier request
+	}
 }
 
 func (s *Store) nudge() {

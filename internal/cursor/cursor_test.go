@@ -3,6 +3,7 @@ package cursor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync/atomic"
@@ -76,6 +77,8 @@ func TestOnlyTheDrawersThatChangedAreWritten(t *testing.T) {
 			t.Errorf("a new cursor cost %d writes, want one: the others can wait", revision(m)-before)
 		}
 		s.Commit()
+		s.Commit()
+		time.Sleep(pause)
 		synctest.Wait()
 		if revision(m) != before+2 || onDisk(m, gate).Seq != 2 {
 			t.Errorf("the commit asked for cost %d writes, want one", revision(m)-before-1)
@@ -199,10 +202,10 @@ func TestTheEndOfRunIsNoOutage(t *testing.T) {
 }
 
 func TestMetricsCount(t *testing.T) {
-	s := OpenMem(Options{Epoch: "e1", MaxPerApp: 1})
+	s := OpenMem(Options{Epoch: "e1", MaxPerApp: 1, Spare: -time.Hour})
 	run(t, s)
-	begin(t, s, gate, 1)
 	begin(t, s, named, 1)
+	begin(t, s, gatecast.NamedConsumer(gate.App, "another"), 1)
 	reg := prometheus.NewPedanticRegistry()
 	reg.MustRegister(s.Metrics()...)
 	families, err := reg.Gather()
@@ -263,5 +266,17 @@ func TestConfirmDoesNotAllocate(t *testing.T) {
 		s.Confirm(named, seq) // is not there
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestNamesThatClientsChooseDoNotPushOutTheAppsOwnCursor(t *testing.T) {
+	s := OpenMem(Options{Epoch: "e1", MaxPerApp: 2, Spare: -time.Hour})
+	run(t, s)
+	begin(t, s, gatecast.Consumer{App: gate.App}, 7)
+	for i := range 10 {
+		begin(t, s, gatecast.NamedConsumer(gate.App, fmt.Sprint(i)), 1)
+	}
+	if cur, there := s.Cursor(gatecast.Consumer{App: gate.App}); !there || cur.Seq != 7 || len(s.Of(gate.App)) != 2 {
+		t.Errorf("the app's cursor is %+v (there: %v), of %d", cur, there, len(s.Of(gate.App)))
 	}
 }

@@ -15,6 +15,9 @@ import (
 // faster. Each failure means that another write went through.
 const attempts = 64
 
+// pause is how long a commit that was asked for waits for others.
+const pause = 50 * time.Millisecond
+
 // Run commits what changes, and takes over what other nodes commit, until ctx
 // ends. Then it commits once more, within Options.Timeout, and returns why that
 // failed, or nil. It is called once.
@@ -23,9 +26,19 @@ func (s *Store) Run(ctx context.Context) error {
 	watcher.Go(func() { s.watch(ctx) })
 	tick := time.NewTicker(s.opts.Interval)
 	defer tick.Stop()
+	var due <-chan time.Time // the commit that was asked for; nil if none was
 	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
+		case <-s.soon:
+			if due == nil {
+				due = time.After(pause)
+			}
+			continue
+		case <-due:
+			due = nil
+			urgent, _, _ := s.table.pending()
+			s.commit(ctx, urgent)
 		case <-tick.C:
 			_, dirty, _ := s.table.pending()
 			_ = s.commit(ctx, dirty) // told by Healthy, and tried again

@@ -109,16 +109,23 @@ func (t *table) add(s *slot) {
 	t.count++
 }
 
+// crowded reports whether there is no room for a new consumer: its app has as
+// many as it may, and each was used after since.
+func (t *table) crowded(c gatecast.Consumer, since time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.apps[c.App][c.Name] != nil || len(t.apps[c.App]) < t.max || c.Name == "" {
+		return false
+	}
+	idlest := t.idlest(c.App, nil)
+	return idlest == nil || idlest.used.After(since)
+}
+
 // evict takes away an app's idlest cursors, but never spared, until there are
 // not too many. The caller holds mu.
 func (t *table) evict(app string, spared *slot) (evicted []gatecast.Cursor) {
 	for len(t.apps[app]) > t.max {
-		var idlest *slot
-		for _, s := range t.apps[app] {
-			if s != spared && (idlest == nil || idler(s, idlest)) {
-				idlest = s
-			}
-		}
+		idlest := t.idlest(app, spared)
 		if idlest == nil {
 			break
 		}
@@ -126,6 +133,18 @@ func (t *table) evict(app string, spared *slot) (evicted []gatecast.Cursor) {
 		t.remove(idlest)
 	}
 	return evicted
+}
+
+// idlest returns the cursor of an app that was idle longest. The app's own is
+// never it, nor spared: names that clients choose must not push it out. The
+// caller holds mu.
+func (t *table) idlest(app string, spared *slot) (idlest *slot) {
+	for name, s := range t.apps[app] {
+		if name != "" && s != spared && (idlest == nil || idler(s, idlest)) {
+			idlest = s
+		}
+	}
+	return idlest
 }
 
 // idler reports whether a has been idle longer than b. Of two that have been

@@ -89,7 +89,15 @@ func (s *Server) enter(ctx context.Context, c *conn, app *gatecast.App) error {
 		}
 	}
 	cur, _, err := s.cursors.Begin(ctx, c.replay.consumer, at) // waits for a first one only
-	if err != nil {
+	switch {
+	case gatecast.CodeOf(err) == gatecast.TooMany && asked.Client != "":
+		return err
+	case gatecast.CodeOf(err) == gatecast.TooMany: // an address, which can do nothing about it: it is live only
+		s.opts.Log.Warn("an address of an app has no cursor", "app", app.Key, "from", c.who.remote, "err", err)
+		c.replay.keeps = false
+		c.openAtHead()
+		return nil
+	case err != nil:
 		s.opts.Log.Warn("a consumer's first cursor could not be stored yet", "app", app.Key, "err", err)
 	}
 	if asked.Since.Kind == resume.Unsaid {
@@ -112,13 +120,27 @@ func (c *conn) openAtHead() {
 // first returns where a consumer begins that was never here before.
 func (s *Server) first(ctx context.Context, from gatecast.First, c *conn) (gatecast.Seq, error) {
 	if from != gatecast.FirstEarliest {
-		return c.who.born, nil
+		return s.inherited(c), nil
 	}
 	start, err := resume.Begin(ctx, s.history, resume.Since{Kind: resume.Earliest}, c.begin.edge)
 	if err != nil {
 		return 0, fmt.Errorf("find where a first connection begins: %w", err)
 	}
 	return start.After, nil
+}
+
+// inherited returns where an address begins whose app has only now begun to
+// keep cursors by address: where the app is. Everybody else begins at the head.
+func (s *Server) inherited(c *conn) gatecast.Seq {
+	app := gatecast.Consumer{App: c.who.app}
+	if c.replay.consumer == app || c.who.asked.Client != "" {
+		return c.who.born
+	}
+	cur, there := s.cursors.Cursor(app)
+	if !there || cur.Epoch != s.opts.Epoch || cur.Confirmed.Before(c.begin.edge) {
+		return c.who.born
+	}
+	return min(cur.Seq, c.who.born)
 }
 
 // openFromRing begins a connection where its cursor is, if the ring holds

@@ -42,12 +42,24 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		err = s.roster.admit(app.Key, s.limit(app))
 	}
-	switch {
-	case err == nil:
+	if err == nil {
 		s.accept(w, r, app, asked)
+		return
+	}
+	s.turnAway(w, r, err)
+}
+
+// turnAway answers a client that may not connect: by an HTTP status where the
+// server is what stands in its way, else by 20002.
+func (s *Server) turnAway(w http.ResponseWriter, r *http.Request, err error) {
+	switch code := gatecast.CodeOf(err); {
 	case errors.Is(err, errFull):
 		s.metrics.refused("full")
 		refuseUpgrade(w, http.StatusServiceUnavailable, "too many connections (websocket.max_connections)")
+	case code == gatecast.Unavailable, code == gatecast.Internal:
+		s.metrics.refused("journal")
+		s.opts.Log.Warn("a client could not be let in", "from", r.RemoteAddr, "err", err)
+		refuseUpgrade(w, http.StatusServiceUnavailable, "the journal cannot be read at the moment")
 	case s.turned.admit("", s.opts.MaxRefused) != nil:
 		s.metrics.refused("crowd")
 		refuseUpgrade(w, http.StatusServiceUnavailable, "too many clients are being refused at the moment")
@@ -143,9 +155,7 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, app *gatecast.Ap
 	c := s.newConn(app, asked, r.RemoteAddr, now)
 	if err := s.enter(r.Context(), c, app); err != nil {
 		s.roster.release(app.Key)
-		s.metrics.refused("journal")
-		s.opts.Log.Warn("a client could not be let in", "app", app.Key, "err", err)
-		refuseUpgrade(w, http.StatusServiceUnavailable, "the journal cannot be read at the moment")
+		s.turnAway(w, r, err)
 		return
 	}
 	if c.sock = s.upgrade(w, r, s.roster, app.Key); c.sock == nil {

@@ -15,6 +15,10 @@ import (
 // connection in the queue has its turn.
 const page = 256
 
+// least is how many events are read for a client that may be sent fewer: its
+// filter may leave most of them out.
+const least = 16
+
 // replayer serves connections that are too far behind for the ring. Its
 // workers take turns over a queue, so that one app's backlog does not hold up
 // another's.
@@ -93,6 +97,9 @@ func (r *replayer) serve(ctx context.Context, c *conn, buf []*gatecast.Event) er
 		return r.openFromJournal(ctx, c)
 	}
 	pos := c.trail.position()
+	if a := c.replay.acks; a != nil { // reading what it may not be sent yet would be for nothing
+		buf = buf[:0:min(cap(buf), max(least, a.credit()))]
+	}
 	events, err := r.history.Read(ctx, pos, buf[:0])
 	switch {
 	case gatecast.CodeOf(err) == gatecast.Gap:

@@ -615,3 +615,31 @@ func TestSinceReachesOnlyAsFarBackAsTheAppMaySee(t *testing.T) {
 	expectResumed(t, first(blind.Key, "since=earliest"), 10)
 	expectResumed(t, first(all.Key, "since=3"), 3)
 }
+
+func TestAddressBeginsWhereItsAppIsWhenCursorsAreFirstKeptByAddress(t *testing.T) {
+	s := newSite(t, 64, quick())
+	s.settled(5)
+	s.publish(6, 3, 0, gatecast.Record)
+	s.awaitHead(8)
+	app := anApp()
+	app.CatchUp.Cursors = gatecast.CursorByAddress
+	s.apps.set(app)
+	s.connect().expectEvents(6, 8, 0, gatecast.Record)
+}
+
+func TestMoreNamesThanAnAppMayHaveAreRefused(t *testing.T) {
+	s := newSite(t, 64, quick())
+	for i := range 1000 {
+		if _, _, err := s.cursors.Begin(t.Context(), gatecast.NamedConsumer(key, strconv.Itoa(i)), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := s.dial(path(key, secret, time.Now()) + "?client=one-more")
+	if got := p.text(); !strings.Contains(got, `"code":20002`) || !strings.Contains(got, "too many consumers") {
+		t.Errorf("got %s, want 20002 and the reason", got)
+	}
+	p.expectClose(gows.StatusPolicyViolation)
+	s.ask("client=7").cut() // one of those that are there
+	s.connect().cut()       // and the app itself
+	<-s.server.roster.empty()
+}

@@ -215,9 +215,15 @@ func (s *shard) retune(c *conn) {
 	if !ok {
 		return // and the connection is being closed
 	}
-	c.wanted = newView(app.Filter(), c.who.asked.Filter, c.who.asked.Seq)
-	if c.state() == level && c.wanted.key != c.view.key {
+	c.replay.window = app.CatchUp.WithDefaults().Window
+	wanted := newView(app.Filter(), c.who.asked.Filter, c.who.asked.Seq)
+	if wanted.key == c.wanted.key {
+		return
+	}
+	c.wanted = wanted
+	if c.state() == level {
 		s.group(c.view).drop(c)
+		s.forgetIfEmpty(c.view)
 		s.resume(c)
 	}
 }
@@ -328,8 +334,13 @@ func (s *shard) bury(c *conn) {
 	}
 	c.enter(dead)
 	s.beats.remove(c)
-	if g := s.groups[c.view.key]; g != nil && len(g.conns) == 0 {
-		delete(s.groups, c.view.key)
+	s.forgetIfEmpty(c.view)
+}
+
+// forgetIfEmpty drops a group that nobody is in, and with it its last frames.
+func (s *shard) forgetIfEmpty(v *view) {
+	if g := s.groups[v.key]; g != nil && len(g.conns) == 0 {
+		delete(s.groups, v.key)
 	}
 }
 

@@ -1,6 +1,7 @@
 package ws
 
 import (
+	"crypto/sha256"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,6 +31,9 @@ func newView(app, own gatecast.Filter, numbered bool) *view {
 		}
 	}
 	v.key = v.name()
+	if sum := sha256.Sum256([]byte(v.key)); len(v.key) > len(sum) { // hundreds of devices would lie there twice
+		v.key = string(sum[:])
+	}
 	return v
 }
 
