@@ -161,25 +161,33 @@ func (c *Conn) StalledSince() time.Time {
 	return c.out.since
 }
 
-// Acknowledged reports whether everything pushed has been written, and the
-// client's system has acknowledged every byte of it: it runs and is reachable,
-// whatever its program does. False also means that this is not known.
-func (c *Conn) Acknowledged() bool {
+// Underway returns how many written bytes the client's system has not yet
+// acknowledged, and whether that is known: over TLS it counts what TLS adds, and
+// systems other than Linux do not tell.
+func (c *Conn) Underway() (bytes int, known bool) {
 	under := c.net
 	if t, ok := under.(interface{ NetConn() net.Conn }); ok {
 		under = t.NetConn()
 	}
 	t, ok := under.(syscall.Conn)
-	if !ok || !c.StalledSince().IsZero() {
-		return false
+	if !ok {
+		return 0, false
 	}
 	raw, err := t.SyscallConn()
 	if err != nil {
-		return false
+		return 0, false
 	}
-	left, failed := 0, error(nil)
-	err = raw.Control(func(fd uintptr) { left, failed = unacknowledged(int(fd)) })
-	return err == nil && failed == nil && left == 0
+	var failed error
+	err = raw.Control(func(fd uintptr) { bytes, failed = unacknowledged(int(fd)) })
+	return bytes, err == nil && failed == nil
+}
+
+// Acknowledged reports whether everything pushed has been written, and the
+// client's system has acknowledged every byte of it: it runs and is reachable,
+// whatever its program does. False also means that this is not known.
+func (c *Conn) Acknowledged() bool {
+	left, known := c.Underway()
+	return known && left == 0 && c.StalledSince().IsZero()
 }
 
 // Stats are the sums of a connection.

@@ -47,6 +47,28 @@ type seat struct {
 	due     time.Time // when it is to be attended to
 	leaving bool      // to be closed as soon as it is level
 	partBy  time.Time // when it is closed all the same; zero until it is level and leaving
+	drains  drains
+}
+
+// drains tells a client that reads slowly from one that is gone: its system
+// acknowledges more and more of what lies before it.
+type drains struct {
+	acknowledged uint64 // bytes, when last looked at
+	behind       bool   // there was more, then
+}
+
+// progress reports whether the client has taken bytes since the last look, of
+// those that waited for it then. That counts as a sign of life: a Ping is
+// behind all of them, and a slow client may come to it late.
+func (d *drains) progress(sock *wsconn.Conn) bool {
+	left, known := sock.Underway()
+	if !known {
+		return false
+	}
+	acknowledged := sock.Stats().BytesOut - min(sock.Stats().BytesOut, uint64(left))
+	moved := d.behind && acknowledged > d.acknowledged
+	d.acknowledged, d.behind = acknowledged, left > 0
+	return moved
 }
 
 // trail is how far a connection has got. It is written by its shard, or by the

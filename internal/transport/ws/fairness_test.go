@@ -255,3 +255,37 @@ func TestConnectionAheadOfItsShardGetsNothingTwice(t *testing.T) {
 		}
 	}
 }
+
+// TestClientThatReadsSlowlyIsNotTakenForDead reads a backlog in small pieces,
+// so that it comes to the first Ping long after a peer that is silent for so
+// long would be cut.
+func TestClientThatReadsSlowlyIsNotTakenForDead(t *testing.T) {
+	for name, secure := range map[string]bool{"plain": false, "TLS": true} {
+		t.Run(name, func(t *testing.T) {
+			const n, padding = 300, 1000
+			s := openSite(t, front{tls: secure, narrow: true}, 1024, Options{Heartbeat: 100 * time.Millisecond, DeadAfter: time.Second})
+			p := s.connect()
+			s.publish(1, n, padding, gatecast.Record)
+			p.r = &slowly{from: p.r, pause: time.NewTicker(8 * time.Millisecond)}
+			p.mute = true // all the while; it is what it takes that counts
+			began := time.Now()
+			p.expectEvents(1, n, padding, gatecast.Record)
+			if took := time.Since(began); took < 1500*time.Millisecond {
+				t.Errorf("read everything in %v: the test proves nothing", took)
+			}
+		})
+	}
+}
+
+// slowly reads a little at a time.
+type slowly struct {
+	from  io.Reader
+	pause *time.Ticker
+}
+
+func (r *slowly) Read(p []byte) (int, error) {
+	if len(p) > 512 {
+		<-r.pause.C
+	}
+	return r.from.Read(p[:min(len(p), 4096)])
+}

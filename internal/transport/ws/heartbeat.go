@@ -49,7 +49,7 @@ func (s *shard) attend(c *conn, now time.Time) {
 	if next := c.replay.clock.next; !next.IsZero() && !now.Before(next) {
 		s.ask(c, now)
 	}
-	c.session.Heard(c.sock.LastRead())
+	c.session.Heard(s.lastSign(c, now))
 	for {
 		action, due := c.session.Next(now)
 		switch action {
@@ -68,6 +68,19 @@ func (s *shard) attend(c *conn, now time.Time) {
 	if !c.seat.partBy.IsZero() {
 		s.partIfLevel(c)
 	}
+}
+
+// lastSign returns when a connection last gave a sign of life. Its socket is
+// looked at only if nothing was read from it for a while.
+func (s *shard) lastSign(c *conn, now time.Time) time.Time {
+	heard := c.sock.LastRead()
+	if now.Sub(heard) < s.opts.Heartbeat/2 {
+		return heard
+	}
+	if c.seat.drains.progress(c.sock) {
+		return now
+	}
+	return heard
 }
 
 // earliest returns when a connection is to be attended to, if its session says
