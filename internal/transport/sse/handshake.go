@@ -52,11 +52,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // refuse answers a request that gets no stream, and counts it under a reason.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, reason string, err error) {
 	s.metrics.refused(reason)
-	level := slog.LevelInfo
-	if gatecast.CodeOf(err) == gatecast.Internal {
-		level = slog.LevelError // the answer does not say what is wrong
+	tell := func(level slog.Level) {
+		s.opts.Log.Log(r.Context(), level, "refused an event stream", "from", r.RemoteAddr, "reason", reason, "err", err)
 	}
-	s.opts.Log.Log(r.Context(), level, "refused an event stream", "from", r.RemoteAddr, "reason", reason, "err", err)
+	if gatecast.CodeOf(err) == gatecast.Internal {
+		tell(slog.LevelError) // the answer does not say what is wrong
+	} else {
+		s.told.Do(func() { tell(slog.LevelInfo) }) // one a second: strangers must not fill the log
+	}
 	problem.Write(w, r, err)
 }
 

@@ -19,6 +19,7 @@ import (
 
 	"github.com/gatecast/gatecast"
 	"github.com/gatecast/gatecast/internal/auth"
+	"golang.org/x/time/rate"
 )
 
 // Apps knows who may read.
@@ -77,6 +78,7 @@ type Server struct {
 	roster  *roster
 	bell    bell
 	metrics *metrics
+	told    rate.Sometimes               // of refused requests
 	goal    atomic.Pointer[gatecast.Seq] // streams end when they are here; nil until Drain
 }
 
@@ -88,6 +90,7 @@ func New(apps Apps, guard auth.Guard, ring Ring, history History, o Options) *Se
 		library: newLibrary(history, o),
 		roster:  newRoster(o.MaxConns),
 		metrics: newMetrics(),
+		told:    rate.Sometimes{Interval: time.Second},
 	}
 }
 

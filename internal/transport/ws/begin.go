@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/gatecast/gatecast"
@@ -50,7 +51,13 @@ func consumer(app *gatecast.App, asked *resume.Request, remote string) (gatecast
 // ask reads what a client asks for beyond the vendor's protocol. Its error is
 // for the client.
 func (s *Server) ask(app *gatecast.App, r *http.Request) (resume.Request, error) {
-	asked, err := resume.Parse(r.URL.Query())
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil { // what cannot be read might have been one of them
+		return resume.Request{}, &gatecast.Error{
+			Code: gatecast.Invalid, Message: "the query of the URL cannot be read", Remedy: "escape its values, and put & between them", Cause: err,
+		}
+	}
+	asked, err := resume.Parse(query)
 	if err != nil {
 		return resume.Request{}, err
 	}
@@ -117,12 +124,17 @@ func (c *conn) openAtHead() {
 	}
 }
 
-// first returns where a consumer begins that was never here before.
+// first returns where a consumer begins that was never here before: where it
+// asks to, or where its app says.
 func (s *Server) first(ctx context.Context, from gatecast.First, c *conn) (gatecast.Seq, error) {
-	if from != gatecast.FirstEarliest {
+	since := c.who.asked.Since
+	switch {
+	case since.Kind == resume.Unsaid && from == gatecast.FirstEarliest:
+		since.Kind = resume.Earliest
+	case since.Kind == resume.Unsaid, since.Kind == resume.Latest:
 		return s.inherited(c), nil
 	}
-	start, err := resume.Begin(ctx, s.history, resume.Since{Kind: resume.Earliest}, c.begin.edge)
+	start, err := resume.Begin(ctx, s.history, since, c.begin.edge)
 	if err != nil {
 		return 0, fmt.Errorf("find where a first connection begins: %w", err)
 	}
@@ -137,7 +149,7 @@ func (s *Server) inherited(c *conn) gatecast.Seq {
 		return c.who.born
 	}
 	cur, there := s.cursors.Cursor(app)
-	if !there || cur.Epoch != s.opts.Epoch || cur.Confirmed.Before(c.begin.edge) {
+	if !there || cur.Epoch != s.opts.Epoch {
 		return c.who.born
 	}
 	return min(cur.Seq, c.who.born)
@@ -201,13 +213,16 @@ func (r *replayer) find(ctx context.Context, c *conn) (resume.Start, error) {
 // cursor comes to lack it: where a client asked for a place of its own that is
 // not there, its cursor stands where it stood.
 func (r *replayer) lose(ctx context.Context, c *conn, gap gatecast.GapNotice, complete time.Time, ours bool) {
-	r.metrics.gap(gap)
-	r.opts.Log.Warn("events are lost to a consumer", "app", c.who.app, "consumer", c.replay.consumer.Name,
-		"after", gap.From, "up_to", gap.To, "reason", string(gap.Reason))
 	if c.who.asked.OptedIn {
 		c.begin.greeting = wsconn.NewText(senselink.Gap(gap, r.ring.Head(), r.opts.Epoch))
 	}
-	if !c.replay.keeps || !ours {
+	if !ours {
+		return // it asked for more than there is for it, and was told; nothing that it was owed is lost
+	}
+	r.metrics.gap(gap)
+	r.opts.Log.Warn("events are lost to a consumer", "app", c.who.app, "consumer", c.replay.consumer.Name,
+		"after", gap.From, "up_to", gap.To, "reason", string(gap.Reason))
+	if !c.replay.keeps {
 		return
 	}
 	if gap.Reason != gatecast.GapWindow {

@@ -35,7 +35,7 @@ type receipt struct {
 func (c *conn) Pong(payload []byte) {
 	r := &c.replay
 	seq, err := strconv.ParseUint(string(payload), 10, 64)
-	if err != nil || seq == 0 || !r.asked.CompareAndSwap(seq, 0) {
+	if err != nil || payload[0] == '0' || !r.asked.CompareAndSwap(seq, 0) {
 		return // a sign of life is all it is
 	}
 	r.answered.Store(true)

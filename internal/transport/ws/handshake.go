@@ -124,7 +124,9 @@ func (s *Server) deny(w http.ResponseWriter, r *http.Request, err error) {
 	s.enrol(s.turned, c)
 	desc, reason := describe(err)
 	s.metrics.refused(reason)
-	s.opts.Log.Info("refused a client", "path", senselink.RedactPath(r.URL.Path), "from", r.RemoteAddr, "desc", desc)
+	s.told.Do(func() { // one a second: strangers must not fill the log
+		s.opts.Log.Info("refused a client", "path", senselink.RedactPath(r.URL.Path), "from", r.RemoteAddr, "desc", desc)
+	})
 	_, _ = sock.Push([]*wsconn.Frame{wsconn.NewText(senselink.Denied(desc))}) // it is closed next, whatever comes of it
 	sock.Close(wsconn.StatusPolicy, "permission denied")
 	s.door.with(func() {

@@ -64,6 +64,7 @@ func TestWhatNobodyConfirmedIsSentAgain(t *testing.T) {
 		"one more":        func(p *peer, asked []byte) { p.write(gows.NewPongFrame([]byte(string(asked) + "0"))) },
 		"an older one":    func(p *peer, _ []byte) { p.write(gows.NewPongFrame([]byte("5"))) },
 		"no number":       func(p *peer, _ []byte) { p.write(gows.NewPongFrame([]byte("seven"))) },
+		"a leading zero":  func(p *peer, asked []byte) { p.write(gows.NewPongFrame([]byte("0" + string(asked)))) },
 		"before the Ping": func(p *peer, _ []byte) { p.write(gows.NewPongFrame([]byte("999"))) },
 	}
 	for name, answer := range answers {
@@ -642,4 +643,42 @@ func TestMoreNamesThanAnAppMayHaveAreRefused(t *testing.T) {
 	s.ask("client=7").cut() // one of those that are there
 	s.connect().cut()       // and the app itself
 	<-s.server.roster.empty()
+}
+
+func TestNewNameBeginsWhereItAskedToAlsoWhenItConfirmedNothing(t *testing.T) {
+	s := newSite(t, 64, quick())
+	s.publish(1, 6, 0, gatecast.Record)
+	s.awaitHead(6)
+	for _, query := range []string{"client=new&since=3", "client=new"} {
+		p := s.ask(query)
+		p.mute = true
+		expectResumed(t, p.text(), 3)
+		p.expectEvents(4, 6, 0, gatecast.Record)
+		p.cut()
+		<-s.server.roster.empty()
+	}
+}
+
+func TestQueryThatCannotBeReadIsRefused(t *testing.T) {
+	s := newSite(t, 64, Options{})
+	for _, query := range []string{"since=%zz", "since=1;seq=1"} {
+		p := s.dial(path(key, secret, time.Now()) + "?" + query)
+		if got := p.text(); !strings.Contains(got, `"code":20002`) || !strings.Contains(got, "query") {
+			t.Errorf("%s: got %s, want 20002 that names the query", query, got)
+		}
+	}
+}
+
+func TestAddressOfAnAppThatNeverConfirmedBeginsWhereTheAppIsToo(t *testing.T) {
+	s := newSite(t, 64, quick())
+	p := s.connect()
+	p.mute = true
+	s.publish(1, 2, 0, gatecast.Record)
+	p.expectEvents(1, 2, 0, gatecast.Record)
+	p.cut()
+	<-s.server.roster.empty()
+	app := anApp()
+	app.CatchUp.Cursors = gatecast.CursorByAddress
+	s.apps.set(app)
+	s.connect().expectEvents(1, 2, 0, gatecast.Record)
 }

@@ -124,6 +124,7 @@ type Server struct {
 	replays   *replayer
 	metrics   *metrics
 	pace      *rate.Limiter
+	told      rate.Sometimes  // of refused clients
 	connected []*wsconn.Frame // the one of 20000
 	next      atomic.Uint32   // shard of the next connection
 	door      door            // shut: no new connections; inside: handshakes and sockets' readers
@@ -132,7 +133,7 @@ type Server struct {
 // New makes a Server. It pushes once [Server.Run] runs.
 func New(apps Apps, ring Ring, history History, cursors Cursors, o Options) *Server {
 	o = o.withDefaults()
-	s := &Server{opts: o, apps: apps, ring: ring, history: newEdges(history), cursors: cursors, metrics: newMetrics()}
+	s := &Server{opts: o, apps: apps, ring: ring, history: newEdges(history), cursors: cursors, metrics: newMetrics(), told: rate.Sometimes{Interval: time.Second}}
 	s.roster, s.turned = newRoster(o.MaxConns), newRoster(o.MaxRefused)
 	s.connected = []*wsconn.Frame{wsconn.NewText([]byte(senselink.Connected))}
 	s.pace = rate.NewLimiter(rate.Inf, 0)
