@@ -42,12 +42,16 @@ func (a *acks) land() {
 	a.open.Store(int64(len(a.flying)))
 }
 
+// maxAck is the largest message, in bytes, that is looked at for being an
+// acknowledgement: a client must not make the server read much of nothing.
+const maxAck = 1024
+
 // Message is what a client says. The protocol gives a client nothing to say,
 // many say something all the same, and none of it is heeded, unless the client
 // has chosen to acknowledge by messages.
 func (c *conn) Message(_ bool, payload []byte) {
-	a := c.replay.acks
-	if a == nil {
+	a := c.receipt.acks
+	if a == nil || len(payload) > maxAck {
 		return
 	}
 	var m struct {
@@ -80,16 +84,16 @@ func (c *conn) Message(_ bool, payload []byte) {
 // called by the socket's reader and by the shard.
 func (c *conn) confirm(seq uint64) {
 	for {
-		old := c.replay.confirmed.Load()
+		old := c.receipt.confirmed.Load()
 		if seq < old {
 			return
 		}
-		if c.replay.confirmed.CompareAndSwap(old, seq) {
+		if c.receipt.confirmed.CompareAndSwap(old, seq) {
 			break
 		}
 	}
-	if c.replay.keeps {
-		c.shard.cursors.Confirm(c.replay.consumer, gatecast.Seq(seq))
+	if c.receipt.keeps {
+		c.shard.cursors.Confirm(c.receipt.consumer, gatecast.Seq(seq))
 	}
 }
 
@@ -98,11 +102,11 @@ func (c *conn) confirm(seq uint64) {
 // hands the connection back. While it is not known where a connection begins,
 // its position may be one of another journal.
 func (s *shard) reckon(c *conn) {
-	a := c.replay.acks
+	a := c.receipt.acks
 	if a == nil || !c.trail.opened.Load() {
 		return
 	}
-	if now := min(a.claimed.Load(), c.trail.sent.Load()); now > c.replay.confirmed.Load() {
+	if now := min(a.claimed.Load(), c.trail.sent.Load()); now > c.receipt.confirmed.Load() {
 		c.confirm(now)
 	}
 	if c.state() != replaying {

@@ -79,7 +79,7 @@ func (s *Server) ask(app *gatecast.App, r *http.Request) (resume.Request, error)
 // consumer's first cursor is on disk before the client hears that it is
 // connected: a crash right after must not make it a stranger again.
 func (s *Server) enter(ctx context.Context, c *conn, app *gatecast.App) error {
-	asked, keeps := &c.who.asked, c.replay.keeps
+	asked, keeps := &c.who.asked, c.receipt.keeps
 	window := app.CatchUp.WithDefaults()
 	c.begin.open, c.begin.edge = asked.OptedIn, window.Window.Edge(s.opts.Now())
 	if !keeps {
@@ -89,19 +89,19 @@ func (s *Server) enter(ctx context.Context, c *conn, app *gatecast.App) error {
 	var at gatecast.Seq
 	ctx, cancel := context.WithTimeout(ctx, beginTimeout)
 	defer cancel()
-	if _, there := s.cursors.Cursor(c.replay.consumer); !there {
+	if _, there := s.cursors.Cursor(c.receipt.consumer); !there {
 		var err error
 		if at, err = s.first(ctx, window.First, c); err != nil {
 			return err
 		}
 	}
-	cur, _, err := s.cursors.Begin(ctx, c.replay.consumer, at) // waits for a first one only
+	cur, _, err := s.cursors.Begin(ctx, c.receipt.consumer, at) // waits for a first one only
 	switch {
 	case gatecast.CodeOf(err) == gatecast.TooMany && asked.Client != "":
 		return err
 	case gatecast.CodeOf(err) == gatecast.TooMany: // an address, which can do nothing about it: it is live only
 		s.opts.Log.Warn("an address of an app has no cursor", "app", app.Key, "from", c.who.remote, "err", err)
-		c.replay.keeps = false
+		c.receipt.keeps = false
 		c.openAtHead()
 		return nil
 	case err != nil:
@@ -145,7 +145,7 @@ func (s *Server) first(ctx context.Context, from gatecast.First, c *conn) (gatec
 // keep cursors by address: where the app is. Everybody else begins at the head.
 func (s *Server) inherited(c *conn) gatecast.Seq {
 	app := gatecast.Consumer{App: c.who.app}
-	if c.replay.consumer == app || c.who.asked.Client != "" {
+	if c.receipt.consumer == app || c.who.asked.Client != "" {
 		return c.who.born
 	}
 	cur, there := s.cursors.Cursor(app)
@@ -220,9 +220,9 @@ func (r *replayer) lose(ctx context.Context, c *conn, gap gatecast.GapNotice, co
 		return // it asked for more than there is for it, and was told; nothing that it was owed is lost
 	}
 	r.metrics.gap(gap)
-	r.opts.Log.Warn("events are lost to a consumer", "app", c.who.app, "consumer", c.replay.consumer.Name,
+	r.opts.Log.Warn("events are lost to a consumer", "app", c.who.app, "consumer", c.receipt.consumer.Name,
 		"after", gap.From, "up_to", gap.To, "reason", string(gap.Reason))
-	if !c.replay.keeps {
+	if !c.receipt.keeps {
 		return
 	}
 	if gap.Reason != gatecast.GapWindow {
@@ -231,7 +231,7 @@ func (r *replayer) lose(ctx context.Context, c *conn, gap gatecast.GapNotice, co
 	if gap.Reason == gatecast.GapEpoch || gap.Reason == gatecast.GapAhead {
 		gap.From = gap.To // a position of another journal; how many are lost is not known
 	}
-	r.cursors.Lose(c.replay.consumer, gap, complete)
+	r.cursors.Lose(c.receipt.consumer, gap, complete)
 }
 
 // storedAfter returns when the first event after a position was accepted, or

@@ -33,7 +33,7 @@ type receipt struct {
 
 // Pong confirms what its payload says, if that was asked.
 func (c *conn) Pong(payload []byte) {
-	r := &c.replay
+	r := &c.receipt
 	seq, err := strconv.ParseUint(string(payload), 10, 64)
 	if err != nil || payload[0] == '0' || !r.asked.CompareAndSwap(seq, 0) {
 		return // a sign of life is all it is
@@ -48,7 +48,7 @@ func (c *conn) Pong(payload []byte) {
 // but not more often than the interval, so that a busy connection is asked for
 // many events together.
 func (s *shard) expect(c *conn, now time.Time) {
-	r := &c.replay
+	r := &c.receipt
 	if !r.keeps || r.acks != nil || !r.clock.next.IsZero() || r.asked.Load() != 0 {
 		return
 	}
@@ -65,7 +65,7 @@ func (s *shard) expect(c *conn, now time.Time) {
 // outstanding is repeated as it is. While it is not known where a connection
 // begins, it has nothing to confirm.
 func (s *shard) ask(c *conn, now time.Time) {
-	r := &c.replay
+	r := &c.receipt
 	r.clock.pinged, r.clock.next = now, time.Time{}
 	if r.acks != nil || !c.trail.opened.Load() {
 		_ = c.sock.Ping(nil) // fails only where the socket is gone, and its reader tells
@@ -83,16 +83,16 @@ func (s *shard) ask(c *conn, now time.Time) {
 
 // owes reports whether a connection was sent events that it has not confirmed.
 func (c *conn) owes() bool {
-	if c.replay.acks != nil {
-		return c.replay.acks.count() > 0
+	if c.receipt.acks != nil {
+		return c.receipt.acks.count() > 0
 	}
-	return c.trail.sent.Load() > c.replay.confirmed.Load()
+	return c.trail.sent.Load() > c.receipt.confirmed.Load()
 }
 
 // heard acts on a confirmation.
 func (s *shard) heard(c *conn, now time.Time) {
-	c.replay.silent.Store(false)
-	c.replay.clock.waiting = time.Time{}
+	c.receipt.silent.Store(false)
+	c.receipt.clock.waiting = time.Time{}
 	s.settle(c)
 	if c.owes() {
 		s.expect(c, now)
@@ -106,14 +106,14 @@ func (s *shard) heard(c *conn, now time.Time) {
 // sent is written before it.
 func (s *shard) settle(c *conn) {
 	pos := c.trail.position()
-	if c.replay.keeps && c.trail.opened.Load() && !c.owes() {
-		s.cursors.Pass(c.replay.consumer, pos)
+	if c.receipt.keeps && c.trail.opened.Load() && !c.owes() {
+		s.cursors.Pass(c.receipt.consumer, pos)
 	}
 }
 
 // watch finds out whether a connection never confirms anything.
 func (s *shard) watch(c *conn, now time.Time) {
-	r := &c.replay
+	r := &c.receipt
 	switch {
 	case r.acks != nil, r.asked.Load() == 0, c.state() != level, c.sock.Stats().Waiting:
 		r.clock.waiting = time.Time{} // it cannot have answered yet
@@ -131,7 +131,7 @@ func (s *shard) watch(c *conn, now time.Time) {
 // not answer, though somebody is there: it has sent something else meanwhile,
 // or its system has acknowledged all bytes. A peer that is gone ignores nothing.
 func (c *conn) ignores(now time.Time, patience time.Duration) bool {
-	clock := &c.replay.clock
+	clock := &c.receipt.clock
 	return !clock.waiting.IsZero() && now.Sub(clock.waiting) >= patience &&
 		(c.sock.LastRead().After(clock.heard) || c.sock.Acknowledged())
 }
@@ -146,10 +146,10 @@ func (s *shard) lastWord(c *conn, now time.Time) {
 		return // the replayer may still be at work on it
 	}
 	s.settle(c)
-	if !c.replay.answered.Load() && c.ignores(now, min(shortPatience, s.opts.ConfirmTimeout)) {
-		c.replay.silent.Store(true)
+	if !c.receipt.answered.Load() && c.ignores(now, min(shortPatience, s.opts.ConfirmTimeout)) {
+		c.receipt.silent.Store(true)
 	}
-	if c.replay.silent.Load() {
+	if c.receipt.silent.Load() {
 		s.passSilent(c, now)
 	}
 }
@@ -159,7 +159,7 @@ func (s *shard) lastWord(c *conn, now time.Time) {
 // the window: then that one is waited for. Without this, a client that answers
 // no Ping would be sent the same day again at each connect.
 func (s *shard) passSilent(c *conn, now time.Time) {
-	r := &c.replay
+	r := &c.receipt
 	if !r.keeps {
 		return
 	}

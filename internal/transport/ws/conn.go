@@ -14,13 +14,13 @@ import (
 // conn is one client: a socket and a position. It has no queue; what it has
 // not been sent yet is in the ring or in the journal.
 type conn struct {
-	sock   *wsconn.Conn
-	shard  *shard
-	who    identity
-	trail  trail
-	replay receipt       // what it confirms, and for whom
-	told   atomic.Bool   // a note of Drained is under way
-	turn   *list.Element // in the replayer's queue, which guards it; nil while it is not there
+	sock    *wsconn.Conn
+	shard   *shard
+	who     identity
+	trail   trail
+	receipt receipt       // what it confirms, and for whom
+	told    atomic.Bool   // a note of Drained is under way
+	turn    *list.Element // in the replayer's queue, which guards it; nil while it is not there
 
 	// Owned by the shard, except begin and view while state is replaying: then
 	// by the replayer, until it posts the connection back.

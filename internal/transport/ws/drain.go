@@ -84,12 +84,12 @@ func (s *shard) partIfLevel(c *conn) {
 		return
 	}
 	now := s.opts.Now()
-	if c.replay.keeps && c.owes() && !c.replay.silent.Load() {
+	if c.receipt.keeps && c.owes() && !c.receipt.silent.Load() {
 		if c.seat.partBy.IsZero() {
 			c.seat.partBy = now.Add(farewell)
 		}
 		if now.Before(c.seat.partBy) {
-			if c.replay.acks == nil && c.replay.asked.Load() == 0 {
+			if c.receipt.acks == nil && c.receipt.asked.Load() == 0 {
 				s.ask(c, now)
 			}
 			s.beats.set(c, c.seat.partBy)

@@ -187,10 +187,10 @@ func (s *Server) newConn(app *gatecast.App, asked resume.Request, remote string,
 		seat:    seat{index: -1, beat: -1},
 	}
 	c.view = c.wanted
-	c.replay.consumer, c.replay.keeps = consumer(app, &asked, remote)
-	c.replay.window = app.CatchUp.WithDefaults().Window
+	c.receipt.consumer, c.receipt.keeps = consumer(app, &asked, remote)
+	c.receipt.window = app.CatchUp.WithDefaults().Window
 	if asked.Ack {
-		c.replay.acks = newAcks(asked.InFlight)
+		c.receipt.acks = newAcks(asked.InFlight)
 	}
 	return c
 }

@@ -46,7 +46,7 @@ const attended = 128
 // confirm, and enters in the heap when it is to be attended to again.
 func (s *shard) attend(c *conn, now time.Time) {
 	s.watch(c, now)
-	if next := c.replay.clock.next; !next.IsZero() && !now.Before(next) {
+	if next := c.receipt.clock.next; !next.IsZero() && !now.Before(next) {
 		s.ask(c, now)
 	}
 	c.session.Heard(s.lastSign(c, now))
@@ -86,7 +86,7 @@ func (s *shard) lastSign(c *conn, now time.Time) time.Time {
 // earliest returns when a connection is to be attended to, if its session says
 // due.
 func (s *shard) earliest(c *conn, due time.Time) time.Time {
-	r := &c.replay
+	r := &c.receipt
 	if !r.clock.next.IsZero() && r.clock.next.Before(due) {
 		due = r.clock.next
 	}

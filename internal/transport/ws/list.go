@@ -28,7 +28,7 @@ func (s *Server) describe(c *conn, head gatecast.Seq, now time.Time, buf []*gate
 	d := gatecast.Connection{
 		App: c.who.app, Client: c.who.asked.Client, Remote: c.who.remote, Transport: "websocket", Connected: c.who.connected,
 		Mode: c.mode(), Confirmation: c.confirmation(),
-		Start: gatecast.Seq(c.trail.start.Load()), Position: pos, Confirmed: gatecast.Seq(c.replay.confirmed.Load()),
+		Start: gatecast.Seq(c.trail.start.Load()), Position: pos, Confirmed: gatecast.Seq(c.receipt.confirmed.Load()),
 		Events: c.trail.events.Load(), Bytes: c.sock.Stats().BytesOut,
 	}
 	if pos < head {
@@ -58,7 +58,7 @@ func (c *conn) mode() gatecast.Mode {
 }
 
 func (c *conn) confirmation() gatecast.Confirmation {
-	r := &c.replay
+	r := &c.receipt
 	switch {
 	case r.acks != nil:
 		return gatecast.ConfirmAck

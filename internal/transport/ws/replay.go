@@ -97,7 +97,7 @@ func (r *replayer) serve(ctx context.Context, c *conn, buf []*gatecast.Event) er
 		return r.openFromJournal(ctx, c)
 	}
 	pos := c.trail.position()
-	if a := c.replay.acks; a != nil { // reading what it may not be sent yet would be for nothing
+	if a := c.receipt.acks; a != nil { // reading what it may not be sent yet would be for nothing
 		buf = buf[:0:min(cap(buf), max(least, a.credit()))]
 	}
 	events, err := r.history.Read(ctx, pos, buf[:0])

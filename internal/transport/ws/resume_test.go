@@ -378,7 +378,7 @@ func TestClientThatAcknowledgesIsSentOnlySoManyAndResumesAfterTheLast(t *testing
 func (s *site) awaitInFlight(n int) {
 	for {
 		for _, c := range s.server.roster.all() {
-			if c.replay.acks.count() == n && c.state() == blocked {
+			if c.receipt.acks.count() == n && c.state() == blocked {
 				return
 			}
 		}
@@ -681,4 +681,19 @@ func TestAddressOfAnAppThatNeverConfirmedBeginsWhereTheAppIsToo(t *testing.T) {
 	app.CatchUp.Cursors = gatecast.CursorByAddress
 	s.apps.set(app)
 	s.connect().expectEvents(1, 2, 0, gatecast.Record)
+}
+
+func TestLargeMessageIsNotReadAsAnAcknowledgement(t *testing.T) {
+	s := newSite(t, 64, quick())
+	p := s.ask("client=hr&ack=manual")
+	expectResumed(t, p.text(), 0)
+	s.publish(1, 2, 0, gatecast.Record)
+	p.text()
+	p.text()
+	p.write(gows.NewTextFrame([]byte(`{"ack":2,"p":"` + strings.Repeat("x", maxAck) + `"}`)))
+	p.write(gows.NewTextFrame([]byte(`{"ack":1}`)))
+	s.awaitCursor(gatecast.NamedConsumer(key, "hr"), 1)
+	if cur, _ := s.cursors.Cursor(gatecast.NamedConsumer(key, "hr")); cur.Seq != 1 {
+		t.Errorf("the cursor is at %d, want 1", cur.Seq)
+	}
 }

@@ -128,7 +128,7 @@ func (s *shard) push(g *group, c *conn, now time.Time) {
 // gone, and its reader will, or the client has to acknowledge, and Message will.
 func (c *conn) push(sel selection, m *metrics) bool {
 	want := len(sel.frames)
-	if a := c.replay.acks; a != nil {
+	if a := c.receipt.acks; a != nil {
 		sel.frames = sel.frames[:min(want, max(0, a.credit()))]
 	}
 	if len(sel.frames) == 0 {
@@ -140,7 +140,7 @@ func (c *conn) push(sel selection, m *metrics) bool {
 	}
 	m.delivered(n)
 	if n > 0 {
-		if a := c.replay.acks; a != nil {
+		if a := c.receipt.acks; a != nil {
 			a.sent(sel.seqs[:n])
 		}
 		c.trail.took(n, sel.seqs[n-1])
@@ -183,7 +183,7 @@ func (s *shard) act(c *conn, what event) {
 	case confirmed:
 		s.heard(c, s.opts.Now())
 	case acked:
-		c.replay.acks.told.Store(false)
+		c.receipt.acks.told.Store(false)
 		s.reckon(c)
 		s.goOn(c, blocked)
 		s.partIfLevel(c)
@@ -215,7 +215,7 @@ func (s *shard) retune(c *conn) {
 	if !ok {
 		return // and the connection is being closed
 	}
-	c.replay.window = app.CatchUp.WithDefaults().Window
+	c.receipt.window = app.CatchUp.WithDefaults().Window
 	wanted := newView(app.Filter(), c.who.asked.Filter, c.who.asked.Seq)
 	if wanted.key == c.wanted.key {
 		return
@@ -275,7 +275,7 @@ func (s *shard) resume(c *conn) {
 // to acknowledge first, and Message brings the connection on, or its socket is
 // gone, and its reader tells.
 func (c *conn) waits() bool {
-	a := c.replay.acks
+	a := c.receipt.acks
 	return c.trail.over.Load() || a != nil && a.credit() <= 0
 }
 
@@ -329,7 +329,7 @@ func (s *shard) bury(c *conn) {
 	case replaying:
 		s.replays.drop(c)
 	}
-	if c.replay.keeps {
+	if c.receipt.keeps {
 		s.cursors.Commit()
 	}
 	c.enter(dead)
