@@ -3,6 +3,7 @@ package journal_test
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"path/filepath"
 	"strings"
@@ -124,8 +125,8 @@ func startCluster(t *testing.T) cluster {
 		servers = append(servers, srv)
 	}
 	for _, srv := range servers {
-		if !srv.ReadyForConnections(20 * time.Second) {
-			t.Fatal("a server did not start")
+		if !srv.ReadyForConnections(time.Minute) {
+			t.Fatal("a server did not start; is one of its ports taken?", ports)
 		}
 		urls = append(urls, srv.ClientURL())
 	}
@@ -152,13 +153,22 @@ func awaitLeader(t *testing.T, servers []*server.Server) {
 	}
 }
 
+// freePorts returns ports that nobody listens on, from below those that the
+// system gives to outgoing connections: between here and the server's own
+// Listen, one of the many tests that run at the same time would get them.
 func freePorts(t *testing.T, n int) (ports []int) {
 	t.Helper()
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		must(t, err)
+	for range 1000 {
+		if len(ports) == n {
+			return ports
+		}
+		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 10_000+rand.IntN(20_000)))
+		if err != nil {
+			continue // somebody has it
+		}
 		defer func() { must(t, l.Close()) }()
 		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
 	}
-	return ports
+	t.Fatal("no free ports")
+	return nil
 }
