@@ -72,6 +72,7 @@ func listen(cfg config.Config) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s (server.listen): %w", cfg.Server.Listen, err)
 	}
+	plain = newLobby(plain)
 	if cfg.TLS.Cert == "" {
 		return plain, nil
 	}

@@ -190,7 +190,7 @@ func journalOptions(cfg config.Config, dataDir string, log *slog.Logger) journal
 		MaxAge:   orForEver(cfg.Journal.MaxAge),
 		MaxBytes: cmp.Or(int64(cfg.Journal.MaxBytes), boundless),
 		Dedup:    journal.Dedup{Window: cfg.Journal.DedupWindow, Max: cfg.Journal.DedupMax},
-		Commit:   journal.Commit{Event: int(cfg.Ingest.MaxEvent)},
+		Commit:   journal.Commit{Event: int(cfg.Ingest.MaxEvent), Wait: cfg.Ingest.MaxWait},
 		Check:    journal.Check{LowDisk: int64(cfg.Journal.LowDisk)},
 		Log:      log,
 	}
@@ -248,6 +248,7 @@ func pushOptions(cfg config.Config, epoch string, log *slog.Logger) ws.Options {
 		Origins:       c.AllowedOrigins,
 		Conn: wsconn.Options{
 			MaxMessage:   int64(c.MaxMessage),
+			MaxInbound:   int64(c.MaxInbound),
 			Deflate:      c.Deflate,
 			CloseTimeout: c.CloseTimeout,
 			WriteStall:   c.StallTimeout,

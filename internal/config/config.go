@@ -74,6 +74,7 @@ type Ingest struct {
 	MaxDepth     int           `toml:"max_depth" desc:"How deep objects and lists of an event may nest. Deeper is answered with 422." min:"4" max:"1000"`
 	TimeZone     string        `toml:"time_zone" desc:"Zone of times that name none, such as the vendor's alarmTime: a name such as Asia/Tokyo, UTC, or Local for the machine's own." check:"zone"`
 	ReadTimeout  time.Duration `toml:"read_timeout" desc:"How long a sender may take to send its body." min:"1s" max:"1h"`
+	MaxWait      time.Duration `toml:"max_wait" desc:"How long events may expect to wait for the disk. When what waits already needs longer than that, senders get 503 at once, before their body is read, instead of waiting longer and longer. Must be shorter than store_timeout." min:"10ms" max:"5m"`
 	StoreTimeout time.Duration `toml:"store_timeout" desc:"How long the journal may take to store a request. Then the sender gets 503: whether its events are stored is unknown, and sending them again with the same IDs is harmless." min:"1s" max:"10m"`
 	MaxInflight  Size          `toml:"max_inflight" desc:"Memory for the bodies of all requests at work, counted as they arrive. Beyond it senders get 503 and a Retry-After." min:"1MiB"`
 }
@@ -89,7 +90,8 @@ type WebSocket struct {
 	MaxConnectionsPerApp int           `toml:"max_connections_per_app" desc:"Connections of one app, unless the app has a limit of its own. Beyond it a handshake is refused. At most max_connections." min:"1" max:"1000000"`
 	MaxRefused           int           `toml:"max_refused" desc:"Clients at once that are being told why they may not connect (20002). Beyond it a handshake is answered with 503." min:"1" max:"1000000"`
 	Deflate              bool          `toml:"deflate" desc:"Compress for the clients that ask for it (RFC 7692). An event is compressed once, not once per client."`
-	HandshakesPerSecond  int           `toml:"handshakes_per_second" desc:"New connections per second at most; the rest gets 503 and a Retry-After, which spreads a storm of reconnects. 0 means no limit." min:"0" max:"1000000"`
+	MaxInbound           Size          `toml:"max_inbound" desc:"Bytes per second that are read from one client; each frame counts 256 bytes more, and one second's worth may come at once. A client that says more is read later, and TCP holds it back." min:"16KiB" max:"1GiB"`
+	HandshakesPerSecond  int           `toml:"handshakes_per_second" desc:"New connections per second at most; the rest gets 503 and a Retry-After, which spreads a storm of reconnects. Clients whose signature is wrong have a quarter of it to themselves. 0 means no limit." min:"0" max:"1000000"`
 	CloseTimeout         time.Duration `toml:"close_timeout" desc:"How long the server waits for the answer to its close frame." min:"100ms" max:"1m"`
 	AllowedOrigins       []string      `toml:"allowed_origins" desc:"Origins of web pages that may connect, such as https://door.example. Empty means any, as the vendor's server has it and old pages need: the signature in the URL is what lets a client in, and no cookie is looked at." check:"origin"`
 }
@@ -136,12 +138,12 @@ func Default() Config {
 			Replicas: 1, Sync: "always", MaxAge: 90 * 24 * time.Hour, DedupWindow: time.Hour, DedupMax: 250_000, LowDisk: 256 * MiB,
 		},
 		Ingest: Ingest{
-			MaxBody: 8 * MiB, MaxEvent: 256 * KiB, MaxBatch: 1000, MaxDepth: 32, TimeZone: "Local", ReadTimeout: 30 * time.Second, StoreTimeout: 10 * time.Second, MaxInflight: 64 * MiB,
+			MaxBody: 8 * MiB, MaxEvent: 256 * KiB, MaxBatch: 1000, MaxDepth: 32, TimeZone: "Local", ReadTimeout: 30 * time.Second, MaxWait: 2 * time.Second, StoreTimeout: 10 * time.Second, MaxInflight: 64 * MiB,
 		},
 		WebSocket: WebSocket{
 			Heartbeat: 30 * time.Second, HeartbeatJitter: 0.1, DeadAfter: 90 * time.Second, StallTimeout: time.Minute,
 			MaxMessage: 64 * KiB, MaxConnections: 20_000, MaxConnectionsPerApp: 1000, MaxRefused: 1000, Deflate: true,
-			HandshakesPerSecond: 2000, CloseTimeout: 3 * time.Second,
+			MaxInbound: MiB, HandshakesPerSecond: 5000, CloseTimeout: 3 * time.Second,
 		},
 		Resume: Resume{
 			ConfirmInterval: time.Second, ConfirmTimeout: 30 * time.Second, CommitInterval: time.Second,

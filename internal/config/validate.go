@@ -71,6 +71,11 @@ func rules(c *Config) []rule {
 			text("%v is more than max_body (%v)", c.Ingest.MaxEvent, c.Ingest.MaxBody), "make it smaller, or max_body larger",
 		},
 		{
+			c.Ingest.MaxWait < c.Ingest.StoreTimeout, "ingest.max_wait ingest.store_timeout",
+			text("%v is not shorter than store_timeout (%v): senders would be given up before they are refused", c.Ingest.MaxWait, c.Ingest.StoreTimeout),
+			"make it shorter, or store_timeout longer",
+		},
+		{
 			c.Ingest.MaxBody <= c.Ingest.MaxInflight, "ingest.max_inflight ingest.max_body",
 			text("%v is less than one body may have (max_body, %v)", c.Ingest.MaxInflight, c.Ingest.MaxBody), "make it at least max_body",
 		},

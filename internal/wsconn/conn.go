@@ -43,17 +43,19 @@ type Conn struct {
 	set     settings
 	out     outbox
 	drains  sync.WaitGroup // drain goroutines; Serve waits for them
-	handler Handler        // guarded by out.mu
+	handler Handler        // guarded by out.mu; set before anything is read
 	local   *CloseError    // what Close was told; guarded by out.mu
 	closeBy time.Time      // end of the closing handshake; guarded by out.mu
 	early   []byte         // came with the handshake; used by Serve only
 	in      parser         // used by Serve only
+	due     budget         // used by Serve only
 	counted counters
 }
 
 // settings is what a connection needs of Options.
 type settings struct {
 	deflateMin               int // negative: no deflate
+	maxInbound               int64
 	closeTimeout, writeStall time.Duration
 	log                      *slog.Logger
 }
@@ -76,8 +78,8 @@ type carrier interface {
 	try(c *Conn) error
 	// drain blocks until nothing is pending. It takes out.mu itself.
 	drain(c *Conn) error
-	// read blocks and feeds what arrives, until an error ends it.
-	read(c *Conn, feed func([]byte) error) error
+	// read blocks and gives what arrives to c.take, until an error ends it.
+	read(c *Conn) error
 }
 
 // Push sends frames in order without ever blocking and returns how many were

@@ -29,7 +29,7 @@ func FuzzClientFrames(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, sent []byte, deflate bool, portion uint8) {
 		line := &script{in: append(slices.Clone(sent), bye...), portion: int(portion) + 1}
-		c := newConn(line, nil, deflate, Options{MaxMessage: 4096, Deflate: deflate}.withDefaults())
+		c := newConn(line, nil, deflate, Options{MaxMessage: 4096, Deflate: deflate, MaxInbound: -1}.withDefaults())
 		h := &bounds{t: t, c: c}
 		err := c.Serve(h)
 		if h.most > 4096+readSize {

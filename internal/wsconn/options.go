@@ -23,6 +23,13 @@ type Options struct {
 	// shorter ones gain nothing. Default 256.
 	DeflateMin int
 
+	// MaxInbound is how much is read from the client, in bytes a second, each
+	// frame counting [frameCost] more than its bytes; a second's worth may come
+	// at once. Beyond it the client is read later, and TCP holds it back: what
+	// it says has no other limit, and costs time that others wait for. Default
+	// 1 MiB, which is 4,000 small messages a second; negative means no limit.
+	MaxInbound int64
+
 	// CloseTimeout is how long a closing handshake may take, from the first
 	// Close frame to the end of the connection. When it is over, the TCP
 	// connection is closed without further ado. Default 5 s.
@@ -45,6 +52,7 @@ type Options struct {
 func (o Options) withDefaults() Options {
 	o.MaxMessage = cmp.Or(o.MaxMessage, 64<<10)
 	o.DeflateMin = cmp.Or(o.DeflateMin, 256)
+	o.MaxInbound = cmp.Or(o.MaxInbound, 1<<20)
 	o.CloseTimeout = cmp.Or(o.CloseTimeout, 5*time.Second)
 	o.AcceptTimeout = cmp.Or(o.AcceptTimeout, 10*time.Second)
 	o.WriteStall = cmp.Or(o.WriteStall, time.Minute)

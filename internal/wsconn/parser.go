@@ -18,6 +18,7 @@ type parser struct {
 	head    [ws.MaxHeaderSize]byte
 	have    uint8 // bytes of head
 	inFrame bool
+	begun   uint32 // frames, ever; for differences only
 
 	op     ws.OpCode // of the message under way; OpContinuation: none
 	packed bool      // that message is deflated
@@ -150,6 +151,7 @@ func (p *parser) begin() *CloseError {
 	}
 	copy(h.Mask[:], p.head[at:])
 	p.have, p.offset, p.inFrame = 0, 0, true
+	p.begun++
 	if h.OpCode.IsControl() {
 		return nil
 	}

@@ -16,6 +16,7 @@ const (
 var (
 	readBufs   = sync.Pool{New: func() any { return new([readSize]byte) }}
 	recordBufs = sync.Pool{New: func() any { return new([recordSize]byte) }}
+	receivers  = sync.Pool{New: func() any { return new(receiver) }}
 	messages   = sync.Pool{New: func() any { return new([]byte) }}
 	controls   = sync.Pool{New: func() any { return new(control) }}
 	batches    = sync.Pool{New: func() any { return new(batch) }}

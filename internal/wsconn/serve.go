@@ -21,7 +21,7 @@ func (c *Conn) Serve(h Handler) error {
 	defer c.shut()
 	defer c.in.reset()
 	c.attach(h)
-	err := c.read(h)
+	err := c.carrier.read(c)
 	var end *CloseError
 	if errors.As(err, &end) {
 		c.answer(end)
@@ -41,47 +41,69 @@ func (c *Conn) attach(h Handler) {
 	}
 }
 
-// read feeds the parser until it or the network ends the connection.
-func (c *Conn) read(h Handler) error {
-	t := receiver{c, h}
-	feed := func(b []byte) error {
-		c.counted.heard.Store(int64(time.Since(c.counted.born)))
-		c.counted.bytes.Add(uint64(len(b)))
-		if end := c.in.feed(b, t); end != nil {
-			return end
-		}
+// take feeds the parser with the next bytes. A non-nil result ends the
+// connection. Whoever calls it sees to [Conn.pause] after it.
+func (c *Conn) take(b []byte) error {
+	c.counted.heard.Store(int64(time.Since(c.counted.born)))
+	c.counted.bytes.Add(uint64(len(b)))
+	r := receivers.Get().(*receiver)
+	r.c = c
+	before := c.in.begun
+	end := c.in.feed(b, r)
+	r.answer()
+	c.due.charge(len(b)+frameCost*int(c.in.begun-before), c.set.maxInbound, time.Duration(c.counted.heard.Load()))
+	r.c = nil
+	receivers.Put(r)
+	if end != nil {
+		return end
+	}
+	return nil
+}
+
+// takeEarly takes what came with the handshake.
+func (c *Conn) takeEarly() error {
+	early := c.early
+	c.early = nil
+	if len(early) == 0 {
 		return nil
 	}
-	if early := c.early; early != nil {
-		c.early = nil
-		if err := feed(early); err != nil {
-			return err
-		}
-	}
-	return c.carrier.read(c, feed)
+	return c.take(early)
 }
 
-// receiver connects the parser to the handler.
+// receiver connects the parser to the handler, for the bytes of one read.
 type receiver struct {
-	c *Conn
-	h Handler
+	c      *Conn
+	asked  bool // a ping came
+	length int  // of echo
+	echo   [maxControl]byte
 }
 
-func (r receiver) message(binary bool, payload []byte) {
+func (r *receiver) message(binary bool, payload []byte) {
 	r.c.counted.messages.Add(1)
-	r.h.Message(binary, payload)
+	r.c.handler.Message(binary, payload)
 }
 
-func (r receiver) pong(payload []byte) { r.h.Pong(payload) }
+func (r *receiver) pong(payload []byte) { r.c.handler.Pong(payload) }
 
-// ping answers with a pong. If the client does not read, only the newest
-// ping is answered, which RFC 6455 section 5.5.3 allows.
-func (r receiver) ping(payload []byte) {
+// ping remembers what is to be answered. Of several pings that came together
+// only the newest is answered, which RFC 6455 section 5.5.3 allows: a client
+// must not make the server write as often as it likes.
+func (r *receiver) ping(payload []byte) {
+	r.length, r.asked = copy(r.echo[:], payload), true
+}
+
+// answer sends the pong that is due. If the client does not read, it replaces
+// one that still waits.
+func (r *receiver) answer() {
+	if !r.asked {
+		return
+	}
+	r.asked = false
 	o := &r.c.out
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if r.c.refuse() == nil {
-		o.control().pong.put(ws.OpPong, payload)
+		o.control().pong.put(ws.OpPong, r.echo[:r.length])
 		_ = r.c.kick()
 	}
 }
@@ -117,9 +139,12 @@ func (c *Conn) linger() {
 	buf := readBufs.Get().(*[readSize]byte)
 	defer readBufs.Put(buf)
 	for {
-		if _, err := c.net.Read(buf[:]); err != nil {
+		n, err := c.net.Read(buf[:])
+		if err != nil {
 			return
 		}
+		c.due.charge(n, c.set.maxInbound, time.Since(c.counted.born))
+		c.pause()
 	}
 }
 

@@ -3,7 +3,6 @@
 package wsconn
 
 import (
-	"io"
 	"net"
 	"sync"
 	"syscall"
@@ -13,7 +12,10 @@ import (
 
 // socket carries a connection whose file descriptor is ours to use: it reads
 // and writes without blocking and lets the runtime's poller do the waiting.
-type socket struct{ raw syscall.RawConn }
+type socket struct {
+	raw  syscall.RawConn
+	wait waiter
+}
 
 // newCarrier returns the carrier for a connection. Only the plain types of
 // package net qualify: a type that wraps them may do more on the way.
@@ -29,7 +31,7 @@ func newCarrier(nc net.Conn) carrier {
 	if raw == nil || err != nil {
 		return stream{}
 	}
-	return &socket{raw}
+	return &socket{raw: raw}
 }
 
 // pusher is the state of one push or try, pooled so that the function given
@@ -141,40 +143,6 @@ func (s *socket) drain(c *Conn) error {
 		return failed
 	}
 	return err
-}
-
-// read parks in the poller without a buffer; one is borrowed only to see
-// whether there is something to read.
-func (s *socket) read(c *Conn, feed func([]byte) error) error {
-	var buf *[readSize]byte
-	var n int
-	var failed error
-	receive := func(fd uintptr) bool {
-		buf = readBufs.Get().(*[readSize]byte)
-		n, failed = retry(int(fd), buf[:], unix.Read)
-		if failed == unix.EAGAIN {
-			readBufs.Put(buf)
-			buf = nil
-			return false
-		}
-		return true
-	}
-	for {
-		if err := s.raw.Read(receive); err != nil {
-			return err
-		}
-		if failed == nil && n == 0 {
-			failed = io.EOF
-		}
-		if failed == nil {
-			failed = feed(buf[:n])
-		}
-		readBufs.Put(buf)
-		buf = nil
-		if failed != nil {
-			return failed
-		}
-	}
 }
 
 // retry repeats a system call that a signal interrupted.

@@ -1,7 +1,5 @@
 package wsconn
 
-import "io"
-
 // stream carries a connection that can only block: TLS, a wrapped
 // connection, or a system without file descriptors. Frames are queued and
 // written by the drain goroutine, so that Push never waits.
@@ -55,30 +53,32 @@ func (o *outbox) gather(buf []byte) int {
 
 // read waits with a buffer of one byte, so that an idle client costs none,
 // and takes a real one for the rest of what it has begun to receive.
-func (stream) read(c *Conn, feed func([]byte) error) error {
+func (stream) read(c *Conn) error {
+	err := c.takeEarly()
 	first := make([]byte, 1)
-	for {
-		n, err := c.net.Read(first)
+	for err == nil {
+		c.pause()
+		var n int
+		n, err = c.net.Read(first)
 		if n > 0 {
-			if ferr := feed(first); ferr != nil {
+			if ferr := c.take(first); ferr != nil {
 				return ferr
 			}
 		}
 		for err == nil && !c.in.idle() {
-			err = readSome(c.net, feed)
-		}
-		if err != nil {
-			return err
+			c.pause()
+			err = readSome(c)
 		}
 	}
+	return err
 }
 
-func readSome(r io.Reader, feed func([]byte) error) error {
+func readSome(c *Conn) error {
 	buf := readBufs.Get().(*[readSize]byte)
 	defer readBufs.Put(buf)
-	n, err := r.Read(buf[:])
+	n, err := c.net.Read(buf[:])
 	if n > 0 {
-		if ferr := feed(buf[:n]); ferr != nil {
+		if ferr := c.take(buf[:n]); ferr != nil {
 			return ferr
 		}
 	}

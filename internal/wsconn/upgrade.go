@@ -20,9 +20,10 @@ const acceptGUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 // is answered with 400, 405 or 426, and the error says why.
 //
 // Whoever may connect, and from which Origin, is for the caller to decide
-// before. No subprotocol is ever chosen. After success w and r must not be
+// before. No subprotocol is ever chosen. The first frames go in the same write
+// as the answer, before anything else can. After success w and r must not be
 // used any more.
-func Upgrade(w http.ResponseWriter, r *http.Request, o Options) (*Conn, error) {
+func Upgrade(w http.ResponseWriter, r *http.Request, o Options, first ...*Frame) (*Conn, error) {
 	o = o.withDefaults()
 	key, deflated, bad := examine(r, o.Deflate)
 	if bad != nil {
@@ -38,11 +39,12 @@ func Upgrade(w http.ResponseWriter, r *http.Request, o Options) (*Conn, error) {
 		early = make([]byte, n)
 		_, _ = rw.Reader.Read(early) // copies what is there, without a system call
 	}
-	if err := accept(nc, key, deflated, o.AcceptTimeout); err != nil {
+	c := newConn(nc, early, deflated, o)
+	if err := c.accept(key, o.AcceptTimeout, first); err != nil {
 		_ = nc.Close()
 		return nil, fmt.Errorf("answer WebSocket handshake: %w", err)
 	}
-	return newConn(nc, early, deflated, o), nil
+	return c, nil
 }
 
 func newConn(nc net.Conn, early []byte, deflated bool, o Options) *Conn {
@@ -52,11 +54,13 @@ func newConn(nc net.Conn, early []byte, deflated bool, o Options) *Conn {
 		early:   early,
 		set: settings{
 			deflateMin:   -1,
+			maxInbound:   o.MaxInbound,
 			closeTimeout: o.CloseTimeout,
 			writeStall:   o.WriteStall,
 			log:          o.Log,
 		},
-		in: parser{limit: o.MaxMessage, deflate: deflated},
+		in:  parser{limit: o.MaxMessage, deflate: deflated},
+		due: budget{-time.Second},
 	}
 	if deflated {
 		c.set.deflateMin = o.DeflateMin
@@ -134,21 +138,28 @@ func examine(r *http.Request, allowDeflate bool) (key string, deflated bool, bad
 	return key, allowDeflate && acceptsDeflate(offers), nil
 }
 
-// accept writes the server's side of the handshake (section 4.2.2).
-func accept(nc net.Conn, key string, deflated bool, within time.Duration) error {
+// accept writes the server's side of the handshake (section 4.2.2), and the
+// first frames with it: a write is most of what a handshake costs.
+func (c *Conn) accept(key string, within time.Duration, first []*Frame) error {
 	sum := sha1.Sum([]byte(key + acceptGUID))
-	b := make([]byte, 0, 256)
-	b = append(b, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
+	buf := readBufs.Get().(*[readSize]byte)
+	defer readBufs.Put(buf)
+	b := append(buf[:0], "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
 	b = base64.StdEncoding.AppendEncode(b, sum[:])
-	if deflated {
+	if c.in.deflate {
 		b = append(b, "\r\nSec-WebSocket-Extensions: "+deflateAnswer...)
 	}
 	b = append(b, "\r\n\r\n"...)
-	if err := nc.SetDeadline(time.Now().Add(within)); err != nil {
+	head := len(b)
+	for _, f := range first {
+		b = append(b, f.wire(c.set.deflateMin)...)
+	}
+	if err := c.net.SetDeadline(time.Now().Add(within)); err != nil {
 		return err
 	}
-	if _, err := nc.Write(b); err != nil {
+	if _, err := c.net.Write(b); err != nil {
 		return err
 	}
-	return nc.SetDeadline(time.Time{})
+	c.out.frames, c.out.bytes = uint64(len(first)), uint64(len(b)-head)
+	return c.net.SetDeadline(time.Time{})
 }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/gatecast/gatecast"
@@ -51,7 +52,9 @@ func consumer(app *gatecast.App, asked *resume.Request, remote string) (gatecast
 // ask reads what a client asks for beyond the vendor's protocol. Its error is
 // for the client.
 func (s *Server) ask(app *gatecast.App, r *http.Request) (resume.Request, error) {
-	query, err := url.ParseQuery(r.URL.RawQuery)
+	// What it asks for is kept as long as the connection, and a part of a string
+	// keeps the whole: here, the line of the request.
+	query, err := url.ParseQuery(strings.Clone(r.URL.RawQuery))
 	if err != nil { // what cannot be read might have been one of them
 		return resume.Request{}, &gatecast.Error{
 			Code: gatecast.Invalid, Message: "the query of the URL cannot be read", Remedy: "escape its values, and put & between them", Cause: err,
@@ -156,18 +159,23 @@ func (s *Server) inherited(c *conn) gatecast.Seq {
 }
 
 // openFromRing begins a connection where its cursor is, if the ring holds
-// everything after it and nothing has to be told: no reading of the journal,
-// and so no waiting, for those who were away only for a moment.
+// everything after it, so that nothing is lost to it: no reading of the
+// journal, and so no waiting, for those who were away only for a moment.
 func (s *shard) openFromRing(c *conn) bool {
 	b := &c.begin
-	if b.cursor == nil || c.who.asked.OptedIn || b.cursor.Epoch != s.opts.Epoch || b.cursor.Seq > s.ring.Head() {
+	head := s.ring.Head()
+	if b.cursor == nil || b.cursor.Epoch != s.opts.Epoch || b.cursor.Seq > head {
 		return false
 	}
 	events, ok := s.ring.Window(b.cursor.Seq, s.window[:0])
 	if !ok || len(events) > 0 && events[0].Stored.Before(b.edge) {
 		return false
 	}
-	c.startAfter(b.cursor.Seq)
+	after := b.cursor.Seq
+	c.startAfter(after)
+	if c.who.asked.OptedIn {
+		b.greeting = wsconn.NewText(senselink.Resumed(after, head, s.opts.Epoch))
+	}
 	return true
 }
 

@@ -73,7 +73,7 @@ func (s *shard) ask(c *conn, now time.Time) {
 	}
 	pos := r.asked.Load()
 	if pos == 0 {
-		pos = c.trail.pos.Load()
+		pos = uint64(c.position())
 		r.asked.Store(pos)
 		r.clock.waiting = time.Time{}
 	}
@@ -105,7 +105,7 @@ func (s *shard) heard(c *conn, now time.Time) {
 // day need not pass over the day's records again. The position is read first:
 // sent is written before it.
 func (s *shard) settle(c *conn) {
-	pos := c.trail.position()
+	pos := c.position()
 	if c.receipt.keeps && c.trail.opened.Load() && !c.owes() {
 		s.cursors.Pass(c.receipt.consumer, pos)
 	}
@@ -168,6 +168,6 @@ func (s *shard) passSilent(c *conn, now time.Time) {
 		patience = gatecast.DefaultLookback
 	}
 	if cur, ok := s.cursors.Cursor(r.consumer); ok && now.Sub(cur.Confirmed) > time.Duration(patience) {
-		s.cursors.Pass(r.consumer, c.trail.position())
+		s.cursors.Pass(r.consumer, c.position())
 	}
 }

@@ -20,7 +20,7 @@ type conn struct {
 	trail   trail
 	receipt receipt       // what it confirms, and for whom
 	told    atomic.Bool   // a note of Drained is under way
-	turn    *list.Element // in the replayer's queue, which guards it; nil while it is not there
+	turn    *list.Element // in the queue where it stands, which guards it; nil while it is in none
 
 	// Owned by the shard, except begin and view while state is replaying: then
 	// by the replayer, until it posts the connection back.
@@ -77,13 +77,11 @@ type trail struct {
 	state  atomic.Int32
 	opened atomic.Bool   // start and pos are known; before that, pos is where it may turn out to go on
 	start  atomic.Uint64 // it began after this position
-	pos    atomic.Uint64 // newest event sent, or passed over by the view
+	pos    atomic.Uint64 // newest event sent, or passed over by the view; out of date while it is level
 	sent   atomic.Uint64 // newest event sent; stored before pos
 	events atomic.Uint64 // sent
 	over   atomic.Bool   // its socket has refused an event for good
 }
-
-func (t *trail) position() gatecast.Seq { return gatecast.Seq(t.pos.Load()) }
 
 // pass says that there is nothing to send up to a position.
 func (t *trail) pass(pos gatecast.Seq) { t.pos.Store(max(t.pos.Load(), uint64(pos))) }
@@ -95,18 +93,31 @@ func (t *trail) took(n int, last gatecast.Seq) {
 	t.pass(last)
 }
 
+// position returns the newest event that a connection was sent, or that its
+// view passed over. Whoever is level is where its shard is, or even further.
+// The shard's position is read first: who is level after that had all of it.
+// The connection's own is read last: who has left has set it before.
+func (c *conn) position() gatecast.Seq {
+	shards := c.shard.pos.Load()
+	if c.state() != level {
+		shards = 0
+	}
+	return gatecast.Seq(max(shards, c.trail.pos.Load()))
+}
+
 // state is where a connection stands.
 type state int32
 
 const (
 	fresh     state = iota // not yet seen by its shard
 	level                  // has everything its shard has pushed
-	blocked                // behind; a note brings it on: its socket is full, others had their turn, or it has to acknowledge
+	queued                 // behind, in the shard's queue
+	blocked                // behind; a note brings it on: its socket is full, or it has to acknowledge
 	replaying              // reads the journal, in the replayer's hands
 	dead                   // its socket is gone
 )
 
-// state and enter are for the shard only.
+// enter is for the shard only.
 func (c *conn) state() state    { return state(c.trail.state.Load()) }
 func (c *conn) enter(now state) { c.trail.state.Store(int32(now)) }
 

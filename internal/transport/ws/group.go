@@ -14,14 +14,22 @@ type selection struct {
 // choose fills the selection. Born is the newest event at the time when the
 // connection it is for was made; 0 if it is for all that are level.
 func (sel *selection) choose(v *view, born gatecast.Seq, events []*gatecast.Event, f *frames) {
-	clear(sel.frames)
-	sel.frames, sel.seqs = sel.frames[:0], sel.seqs[:0]
+	sel.clear()
 	for _, ev := range events {
 		if v.sees(ev) {
-			sel.frames = append(sel.frames, f.of(ev, v.form(ev, born)))
-			sel.seqs = append(sel.seqs, ev.Seq)
+			sel.add(ev.Seq, f.of(ev, v.form(ev, born)))
 		}
 	}
+}
+
+func (sel *selection) add(seq gatecast.Seq, frame *wsconn.Frame) {
+	sel.frames, sel.seqs = append(sel.frames, frame), append(sel.seqs, seq)
+}
+
+// clear keeps the room, and nothing in it.
+func (sel *selection) clear() {
+	clear(sel.frames)
+	sel.frames, sel.seqs = sel.frames[:0], sel.seqs[:0]
 }
 
 // after returns the part that comes after a position. Connections that come
@@ -36,8 +44,9 @@ func (sel *selection) after(pos gatecast.Seq) selection {
 
 // group is the connections of a shard that are level and have the same view.
 type group struct {
+	view   *view
 	conns  []*conn
-	chosen selection // last
+	chosen selection // while they are pushed to; empty between rounds
 }
 
 func (g *group) add(c *conn) {

@@ -16,7 +16,7 @@ import (
 // ServeHTTP answers GET /websocket/record/{app_key}/{timestamp}/{sign}. A
 // client that may not connect is upgraded all the same, told why with code
 // 20002 and closed, as the vendor does it; only overload is answered with an
-// HTTP status, before any work is done.
+// HTTP status.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !s.door.enter() {
 		s.metrics.refused("closing")
@@ -24,17 +24,17 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.door.leave()
-	switch {
-	case !s.originAllowed(r):
+	if !s.originAllowed(r) {
 		s.metrics.refused("origin")
 		refuseUpgrade(w, http.StatusForbidden, "this Origin is not in websocket.allowed_origins")
 		return
-	case !s.pace.Allow():
+	}
+	app, err := s.verify(r)
+	if !s.pace.allow(err == nil) {
 		s.metrics.refused("rate")
 		refuseUpgrade(w, http.StatusServiceUnavailable, "too many handshakes a second (websocket.handshakes_per_second)")
 		return
 	}
-	app, err := s.verify(r)
 	var asked resume.Request
 	if err == nil {
 		asked, err = s.ask(app, r)
@@ -70,14 +70,14 @@ func (s *Server) turnAway(w http.ResponseWriter, r *http.Request, err error) {
 
 // upgrade answers the handshake of a client that has a place on a roster. The
 // place is given back if that fails, even by a panic, which net/http survives.
-func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, place *roster, key string) *wsconn.Conn {
+func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, place *roster, key string, o wsconn.Options, first ...*wsconn.Frame) *wsconn.Conn {
 	var sock *wsconn.Conn
 	defer func() {
 		if sock == nil {
 			place.release(key)
 		}
 	}()
-	sock, err := wsconn.Upgrade(w, r, s.opts.Conn)
+	sock, err := wsconn.Upgrade(w, r, o, first...)
 	if err != nil { // the answer is sent already
 		s.metrics.refused("handshake")
 		return nil
@@ -114,20 +114,25 @@ func (s *Server) originAllowed(r *http.Request) bool {
 		slices.ContainsFunc(s.opts.Origins, func(o string) bool { return strings.EqualFold(o, origin) })
 }
 
+// lastWords is how much is read of a refused client, in bytes a second: it has
+// a Close frame to say, and nobody knows who it is.
+const lastWords = 8 << 10
+
 // deny sends 20002 with the reason and closes.
 func (s *Server) deny(w http.ResponseWriter, r *http.Request, err error) {
-	sock := s.upgrade(w, r, s.turned, "")
+	desc, reason := describe(err)
+	o := s.opts.Conn
+	o.MaxInbound = lastWords
+	sock := s.upgrade(w, r, s.turned, "", o, wsconn.NewText(senselink.Denied(desc)))
 	if sock == nil {
 		return
 	}
 	c := &conn{sock: sock}
 	s.enrol(s.turned, c)
-	desc, reason := describe(err)
 	s.metrics.refused(reason)
 	s.told.Do(func() { // one a second: strangers must not fill the log
 		s.opts.Log.Info("refused a client", "path", senselink.RedactPath(r.URL.Path), "from", r.RemoteAddr, "desc", desc)
 	})
-	_, _ = sock.Push([]*wsconn.Frame{wsconn.NewText(senselink.Denied(desc))}) // it is closed next, whatever comes of it
 	sock.Close(wsconn.StatusPolicy, "permission denied")
 	s.door.with(func() {
 		defer s.turned.remove(c)
@@ -150,8 +155,8 @@ func describe(err error) (desc, reason string) {
 
 // accept sends 20000 and hands the connection to a shard. The position is
 // taken before, so that whatever is accepted after the client has read 20000
-// reaches it. 20000 is sent before anything is read, so that no answer to what
-// the client says can come first or be in its way.
+// reaches it. 20000 goes with the answer to the handshake, so that no answer to
+// what the client says can come first or be in its way.
 func (s *Server) accept(w http.ResponseWriter, r *http.Request, app *gatecast.App, asked resume.Request) {
 	now := s.opts.Now()
 	c := s.newConn(app, asked, r.RemoteAddr, now)
@@ -160,11 +165,12 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, app *gatecast.Ap
 		s.turnAway(w, r, err)
 		return
 	}
-	if c.sock = s.upgrade(w, r, s.roster, app.Key); c.sock == nil {
-		return
-	}
+	var first []*wsconn.Frame
 	if action, _ := c.session.Next(now); action == senselink.SendConnected {
-		_, _ = c.sock.Push(s.connected) // nothing is before it; fails only where the socket is gone, and Serve tells
+		first = s.connected
+	}
+	if c.sock = s.upgrade(w, r, s.roster, app.Key, s.opts.Conn, first...); c.sock == nil {
+		return
 	}
 	s.metrics.opened.Inc()
 	c.shard.post(note{conn: c, what: joined})

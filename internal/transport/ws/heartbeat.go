@@ -22,7 +22,7 @@ func (s *shard) welcome(c *conn) {
 	if c.begin.open {
 		s.openFromRing(c)
 	}
-	s.resume(c)
+	s.line(c)
 }
 
 // keepAlive attends to connections whose time has come, to so many at a time

@@ -24,7 +24,7 @@ func (s *Server) List() []gatecast.Connection {
 }
 
 func (s *Server) describe(c *conn, head gatecast.Seq, now time.Time, buf []*gatecast.Event) gatecast.Connection {
-	pos := c.trail.position()
+	pos := c.position()
 	d := gatecast.Connection{
 		App: c.who.app, Client: c.who.asked.Client, Remote: c.who.remote, Transport: "websocket", Connected: c.who.connected,
 		Mode: c.mode(), Confirmation: c.confirmation(),

@@ -85,7 +85,7 @@ func (r *replayer) turn(ctx context.Context, c *conn, buf []*gatecast.Event) {
 	if err == nil || ctx.Err() != nil {
 		return
 	}
-	r.opts.Log.Error("reading the journal for a connection failed, trying again", "app", c.who.app, "after", c.trail.position(), "err", err)
+	r.opts.Log.Error("reading the journal for a connection failed, trying again", "app", c.who.app, "after", c.position(), "err", err)
 	select {
 	case <-ctx.Done():
 	case <-time.After(r.pause):
@@ -96,7 +96,7 @@ func (r *replayer) serve(ctx context.Context, c *conn, buf []*gatecast.Event) er
 	if c.begin.open {
 		return r.openFromJournal(ctx, c)
 	}
-	pos := c.trail.position()
+	pos := c.position()
 	if a := c.receipt.acks; a != nil { // reading what it may not be sent yet would be for nothing
 		buf = buf[:0:min(cap(buf), max(least, a.credit()))]
 	}
@@ -162,7 +162,7 @@ func (r *replayer) skip(ctx context.Context, c *conn) error {
 	if err != nil {
 		return fmt.Errorf("find the oldest event: %w", err)
 	}
-	from := c.trail.position()
+	from := c.position()
 	to := max(extent.First, from+1) - 1
 	if to == from {
 		return errNothing

@@ -74,7 +74,7 @@ type Options struct {
 	MaxConns      int              // over all apps; one more is answered 503; default 20000
 	MaxPerApp     int              // for apps without their own; one more gets 20002; default 1000
 	MaxRefused    int              // clients being told 20002 at once; one more is answered 503; default 1000
-	HandshakeRate float64          // upgrades per second, more get 503 with Retry-After; 0: no limit
+	HandshakeRate float64          // upgrades per second, more get 503 with Retry-After; a quarter of it beside, for clients that are refused; 0: no limit
 	Origins       []string         // values of Origin to accept; empty: any
 	Shards        int              // goroutines that push; default one per CPU
 	Replayers     int              // connections that read the journal at once, others queue; default 4
@@ -123,7 +123,7 @@ type Server struct {
 	shards    []*shard
 	replays   *replayer
 	metrics   *metrics
-	pace      *rate.Limiter
+	pace      pace
 	told      rate.Sometimes  // of refused clients
 	connected []*wsconn.Frame // the one of 20000
 	next      atomic.Uint32   // shard of the next connection
@@ -136,10 +136,7 @@ func New(apps Apps, ring Ring, history History, cursors Cursors, o Options) *Ser
 	s := &Server{opts: o, apps: apps, ring: ring, history: newEdges(history), cursors: cursors, metrics: newMetrics(), told: rate.Sometimes{Interval: time.Second}}
 	s.roster, s.turned = newRoster(o.MaxConns), newRoster(o.MaxRefused)
 	s.connected = []*wsconn.Frame{wsconn.NewText([]byte(senselink.Connected))}
-	s.pace = rate.NewLimiter(rate.Inf, 0)
-	if o.HandshakeRate > 0 {
-		s.pace = rate.NewLimiter(rate.Limit(o.HandshakeRate), max(1, int(o.HandshakeRate)))
-	}
+	s.pace = newPace(o.HandshakeRate)
 	s.replays = newReplayer(ring, s.history, cursors, o, s.metrics)
 	made := newFrames(o.Epoch, s.metrics)
 	for range o.Shards {

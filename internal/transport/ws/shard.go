@@ -2,6 +2,7 @@ package ws
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/gatecast/gatecast"
@@ -15,8 +16,8 @@ const batch = 64
 
 // shard pushes to its part of the connections, from one goroutine. All of
 // them that are level stand at the same position, so one look at the ring and
-// one selection per view serve them all, and whatever came meanwhile goes out
-// in the same writev.
+// one selection per view serve them all, whatever came meanwhile goes out in
+// the same writev, and an event is nothing to those who do not see it.
 type shard struct {
 	apps    Apps
 	ring    Ring
@@ -30,9 +31,11 @@ type shard struct {
 
 	beat []*wsconn.Frame // the one of a heartbeat
 
+	pos atomic.Uint64 // of the shard and so of all who are level; moved by run, when what is before it is pushed
+
 	// Owned by run.
-	pos    gatecast.Seq
-	groups map[string]*group // by the key of their view
+	level  *index // the connections that are level
+	behind *queue // those that wait for their turn to be brought on
 	beats  beats
 	chosen selection // for one that catches up
 	window []*gatecast.Event
@@ -40,32 +43,30 @@ type shard struct {
 }
 
 func (s *Server) newShard(f *frames) *shard {
-	return &shard{
+	sh := &shard{
 		apps: s.apps, ring: s.ring, frames: f, replays: s.replays, cursors: s.cursors, opts: s.opts, metrics: s.metrics,
 		mail:   newMailbox(),
 		beat:   []*wsconn.Frame{wsconn.NewText([]byte(senselink.HeartBeat))},
-		pos:    s.ring.Head(),
-		groups: make(map[string]*group),
+		level:  newIndex(),
+		behind: newQueue(),
 		window: make([]*gatecast.Event, 0, batch),
 	}
+	sh.pos.Store(uint64(s.ring.Head()))
+	return sh
 }
 
 func (s *shard) post(n note) { s.mail.post(n) }
 
-// run serves the shard's connections until ctx ends. Each round does a little
-// of everything, so that nothing waits for a load to end: one batch of events,
-// the notes, the heartbeats that are due.
+func (s *shard) position() gatecast.Seq { return gatecast.Seq(s.pos.Load()) }
+
+// run serves the shard's connections until ctx ends.
 func (s *shard) run(ctx context.Context) {
 	moved, stop := s.ring.Listen()
 	defer stop()
 	clock := time.NewTimer(time.Hour)
 	defer clock.Stop()
 	for {
-		more := s.advance()
-		s.readMail()
-		s.marks.pass(s.pos)
-		more = s.keepAlive(s.opts.Now()) || more
-		if more && ctx.Err() == nil {
+		if s.round() && ctx.Err() == nil {
 			continue
 		}
 		clock.Reset(s.beats.wait(s.opts.Now()))
@@ -80,47 +81,63 @@ func (s *shard) run(ctx context.Context) {
 	}
 }
 
-// advance pushes the next events to every connection that is level. It
-// reports whether there were any.
-func (s *shard) advance() bool {
-	events, ok := s.ring.Window(s.pos, s.window[:0])
+// round does a little of everything, so that nothing waits for a load to end:
+// one batch of events, the notes, some of those that are behind, the heartbeats
+// that are due. It reports whether there is more to do.
+func (s *shard) round() bool {
+	sent, more := s.advance()
+	s.readMail()
+	more = s.bringOn(sent) || more
+	s.marks.pass(s.position())
+	return s.keepAlive(s.opts.Now()) || more
+}
+
+// advance pushes the next events to every level connection that sees any. The
+// position is moved after that: whoever did not take everything is level no
+// more by then, and who sees nothing has moved without being touched. It
+// returns how many deliveries that were, and whether there were any events.
+func (s *shard) advance() (sent int, more bool) {
+	events, ok := s.ring.Window(s.position(), s.window[:0])
 	if !ok {
 		s.fallBehind()
-		return true
+		return 0, true
 	}
 	if len(events) == 0 {
-		return false
+		return 0, false
 	}
-	s.pos = events[len(events)-1].Seq
 	now := s.opts.Now()
-	for _, g := range s.groups {
-		if len(g.conns) == 0 {
-			continue // no frame is made for nobody
-		}
-		g.chosen.choose(g.conns[0].view, 0, events, s.frames)
+	for _, g := range s.level.choose(events, s.frames) {
+		sent += len(g.conns) * len(g.chosen.frames)
 		for i := len(g.conns) - 1; i >= 0; i-- { // backwards: push may take conns[i] out
 			s.push(g, g.conns[i], now)
 		}
+		g.chosen.clear()
 	}
-	return true
+	s.pos.Store(uint64(events[len(events)-1].Seq))
+	return sent, true
 }
 
 // push writes a group's chosen frames to a level connection. One that does
 // not take them all leaves the group, with its position after the last it took.
 func (s *shard) push(g *group, c *conn, now time.Time) {
-	chosen := g.chosen.after(c.trail.position())
+	chosen := g.chosen.after(c.position())
 	if len(chosen.frames) == 0 {
-		c.trail.pass(s.pos)
 		return
 	}
 	all := c.push(chosen, s.metrics)
 	s.expect(c, now)
-	if all {
-		c.trail.pass(s.pos)
-		return
+	if !all {
+		s.leave(c)
 	}
-	g.drop(c)
+}
+
+// leave takes a connection out of the level ones. It stood where its shard
+// stands; now it needs a position of its own, before anybody can see that it
+// is level no more.
+func (s *shard) leave(c *conn) {
+	c.trail.pass(s.position())
 	c.enter(blocked)
+	s.level.drop(c)
 }
 
 // push hands frames to a connection's socket and keeps count. It reports false
@@ -151,14 +168,14 @@ func (c *conn) push(sel selection, m *metrics) bool {
 // fallBehind is what happens when the shard itself has fallen off the ring:
 // its connections read the journal, each from where it stands.
 func (s *shard) fallBehind() {
-	s.pos = s.ring.Head()
-	for _, g := range s.groups {
+	for _, g := range s.level.groups {
 		for len(g.conns) > 0 {
 			c := g.conns[len(g.conns)-1]
-			g.drop(c)
+			s.leave(c)
 			s.replay(c)
 		}
 	}
+	s.pos.Store(uint64(s.ring.Head()))
 }
 
 // readMail acts on what became of connections.
@@ -197,135 +214,15 @@ func (s *shard) act(c *conn, what event) {
 	}
 }
 
-// goOn resumes a connection that is in a state, and no other.
-func (s *shard) goOn(c *conn, in state) {
-	if c.state() != in {
-		return
-	}
-	c.enter(blocked) // the replayer has it no longer
-	s.reckon(c)
-	s.resume(c)
-}
-
-// retune lets a connection see what its app may see now, from where it stands.
-// The app is asked for here and not where the change was noticed, so that of
-// several changes the last one counts.
-func (s *shard) retune(c *conn) {
-	app, ok := s.apps.App(c.who.app)
-	if !ok {
-		return // and the connection is being closed
-	}
-	c.receipt.window = app.CatchUp.WithDefaults().Window
-	wanted := newView(app.Filter(), c.who.asked.Filter, c.who.asked.Seq)
-	if wanted.key == c.wanted.key {
-		return
-	}
-	c.wanted = wanted
-	if c.state() == level {
-		s.group(c.view).drop(c)
-		s.forgetIfEmpty(c.view)
-		s.resume(c)
-	}
-}
-
-// stretch is how many batches a connection gets at a time while it catches up.
-// Then the others have their turn.
-const stretch = 4
-
-// resume brings a connection forward to where the shard is, or says who goes
-// on with it.
-func (s *shard) resume(c *conn) {
-	c.view = c.wanted
-	c.enter(blocked)
-	if c.begin.open || !s.greet(c) {
-		if c.begin.open {
-			s.replay(c)
-		}
-		return
-	}
-	defer s.expectIfOwing(c)
-	for range stretch {
-		if c.sock.Stats().Waiting {
-			return
-		}
-		events, ok := s.ring.Window(c.trail.position(), s.window[:0])
-		if !ok {
-			if !c.waits() {
-				s.replay(c)
-			}
-			return
-		}
-		// Beyond its shard's position it goes only to where it was born: all of
-		// that is replayed, all after it is live.
-		events = upTo(events, max(s.pos, c.who.born))
-		if len(events) == 0 {
-			s.join(c)
-			return
-		}
-		s.chosen.choose(c.view, c.who.born, events, s.frames)
-		if !c.push(s.chosen, s.metrics) {
-			return
-		}
-		c.trail.pass(events[len(events)-1].Seq)
-	}
-	c.Drained() // not its socket, but the others were waited for
-}
-
-// waits reports whether the journal would be read for nothing: the client has
-// to acknowledge first, and Message brings the connection on, or its socket is
-// gone, and its reader tells.
-func (c *conn) waits() bool {
-	a := c.receipt.acks
-	return c.trail.over.Load() || a != nil && a.credit() <= 0
-}
-
-func (s *shard) expectIfOwing(c *conn) {
-	if c.owes() {
-		s.expect(c, s.opts.Now())
-	}
-}
-
-// greet sends what stands before the first event. It reports false if the
-// socket does not take it yet.
-func (s *shard) greet(c *conn) bool {
-	if c.begin.greeting == nil {
-		return true
-	}
-	if n, _ := c.sock.Push([]*wsconn.Frame{c.begin.greeting}); n == 0 {
-		return false // full, and Drained tells; or gone, and its reader does
-	}
-	c.begin.greeting = nil
-	return true
-}
-
-// join makes a connection level.
-func (s *shard) join(c *conn) {
-	c.enter(level)
-	s.group(c.view).add(c)
-	s.settle(c)
-	s.partIfLevel(c)
-}
-
-// upTo leaves out the events after a position: the shard brings them to all.
-func upTo(events []*gatecast.Event, last gatecast.Seq) []*gatecast.Event {
-	for len(events) > 0 && events[len(events)-1].Seq > last {
-		events = events[:len(events)-1]
-	}
-	return events
-}
-
-func (s *shard) replay(c *conn) {
-	c.enter(replaying)
-	s.replays.add(c)
-}
-
 // bury forgets a connection whose socket is gone. What it was not known to
 // have is sent to the next one of its consumer.
 func (s *shard) bury(c *conn) {
 	s.lastWord(c, s.opts.Now())
 	switch c.state() {
 	case level:
-		s.group(c.view).drop(c)
+		s.leave(c)
+	case queued:
+		s.behind.drop(c)
 	case replaying:
 		s.replays.drop(c)
 	}
@@ -334,23 +231,7 @@ func (s *shard) bury(c *conn) {
 	}
 	c.enter(dead)
 	s.beats.remove(c)
-	s.forgetIfEmpty(c.view)
-}
-
-// forgetIfEmpty drops a group that nobody is in, and with it its last frames.
-func (s *shard) forgetIfEmpty(v *view) {
-	if g := s.groups[v.key]; g != nil && len(g.conns) == 0 {
-		delete(s.groups, v.key)
-	}
-}
-
-func (s *shard) group(v *view) *group {
-	g := s.groups[v.key]
-	if g == nil {
-		g = &group{}
-		s.groups[v.key] = g
-	}
-	return g
+	s.level.forget(c.view)
 }
 
 // reached returns a channel that is closed once the shard has pushed
