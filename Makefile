@@ -16,7 +16,7 @@ build:
 ## test: everything that CI checks
 test: deps lint
 	set -o pipefail; (go test -race -count=1 -timeout 20m -json ./... && \
-		go test -run Allocate -count=1 -json ./internal/wsconn) | $(TOOLS)/testsum # the race detector allocates
+		go test -run Allocate -count=1 -json ./...) | $(TOOLS)/testsum # the race detector allocates
 
 ## lint: go vet, staticcheck, gofumpt
 lint: $(TOOLS)/.built

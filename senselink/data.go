@@ -122,8 +122,16 @@ func (p *parser) text(d *data, name []byte, v jsontext.Value) error {
 	default:
 		return nil
 	}
+	// The events of a batch often come from one device.
+	if string(v[1:len(v)-1]) == p.device {
+		*to = p.device
+		return nil
+	}
 	if *to = unquote(v); !validDevice(*to) {
 		return p.fault("/data/"+string(name), v, "at most 128 bytes without control characters", "this cannot be the LDID of a device")
+	}
+	if len(*to) == len(v)-2 { // without escapes
+		p.device = *to
 	}
 	return nil
 }

@@ -12,9 +12,10 @@ import (
 	"github.com/gatecast/gatecast"
 )
 
-// keepBuffer is the largest body buffer kept for the next request; larger ones
-// go back to the garbage collector, so that one big batch is not paid for ever.
-const keepBuffer = 256 << 10
+// keepBuffer is the largest body buffer kept for the next request: a full batch
+// of usual events fits. Larger ones go back to the garbage collector at once,
+// the others when they have not been used for a while.
+const keepBuffer = 2 << 20
 
 // Decoder reads events as senders write them. It is safe for concurrent use.
 //

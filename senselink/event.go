@@ -51,8 +51,20 @@ func (p *parser) event(dec *jsontext.Decoder) error {
 	if err != nil {
 		return err
 	}
+	if p.events == nil {
+		p.events = make([]gatecast.Event, 0, p.expected(int(dec.InputOffset()-start)))
+	}
 	p.events = append(p.events, e)
 	return nil
+}
+
+// expected returns how many events the body holds if all are about as large as
+// the first one.
+func (p *parser) expected(first int) int {
+	if p.index < 0 {
+		return 1
+	}
+	return min(len(p.body)/first+1, p.opts.MaxBatch)
 }
 
 // member reads one member of the envelope.

@@ -23,6 +23,7 @@ type parser struct {
 	body    []byte // everything, so that offsets of dec index it
 	scratch *scratch
 	events  []gatecast.Event
+	device  string // of the event before
 }
 
 // parse reads all events of the body.

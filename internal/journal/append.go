@@ -2,7 +2,6 @@ package journal
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"github.com/gatecast/gatecast"
@@ -12,11 +11,18 @@ import (
 // call is one Append on its way through the committer.
 type call struct {
 	events []gatecast.Event
-	msgs   []*nats.Msg
-	ids    []idHash
+	drafts []draft         // one for each event
 	size   int             // bytes, for the bounds
 	gone   <-chan struct{} // closed when the caller no longer waits
 	done   chan outcome    // buffered: the committer never waits for a caller
+}
+
+// draft is an event's message, but for what only the committer knows.
+type draft struct {
+	id      idHash
+	subject []byte
+	header  []byte    // on the wire, without the empty line that ends it
+	msg     *nats.Msg // for a cluster, instead of subject and header
 }
 
 type outcome struct {
@@ -51,7 +57,7 @@ func (j *Journal) Append(ctx context.Context, events []gatecast.Event) (gatecast
 	if err := j.health.accepting(); err != nil {
 		return gatecast.Receipt{}, err
 	}
-	c := newCall(ctx, events, size)
+	c := newCall(ctx, events, size, j.remote)
 	if err := j.queue.add(c); err != nil {
 		return gatecast.Receipt{}, err
 	}
@@ -69,10 +75,20 @@ func (j *Journal) Append(ctx context.Context, events []gatecast.Event) (gatecast
 	}
 }
 
+// Accepting returns nil, or why an Append would be refused as Unavailable at
+// this moment: there is no room, JetStream does not serve, or too much waits
+// already. It costs nothing, so that a caller can ask before it takes trouble.
+func (j *Journal) Accepting() error {
+	if err := j.health.accepting(); err != nil {
+		return err
+	}
+	return j.queue.accepting(time.Now())
+}
+
 // newCall encodes in the caller's goroutine, which leaves the committer free.
-func newCall(ctx context.Context, events []gatecast.Event, size int) *call {
+func newCall(ctx context.Context, events []gatecast.Event, size int, remote bool) *call {
 	c := &call{
-		events: make([]gatecast.Event, len(events)), msgs: make([]*nats.Msg, len(events)), ids: make([]idHash, len(events)),
+		events: make([]gatecast.Event, len(events)), drafts: make([]draft, len(events)),
 		size: size, gone: ctx.Done(), done: make(chan outcome, 1),
 	}
 	now := time.Now().UTC().Truncate(time.Millisecond)
@@ -82,78 +98,33 @@ func newCall(ctx context.Context, events []gatecast.Event, size int) *call {
 			e.At = time.Unix(e.At.Unix(), 0).UTC()
 		}
 		c.events[i] = e
-		c.msgs[i] = encode(&c.events[i])
-		c.ids[i] = hashID(e.ID)
+		c.drafts[i].id = hashID(e.ID)
+		if remote {
+			c.drafts[i].msg = encode(&c.events[i])
+		}
+	}
+	if !remote {
+		c.encode()
 	}
 	return c
 }
 
-// queue holds the calls that wait for the committer.
-type queue struct {
-	maxBytes int
-	wake     chan struct{} // holds one token: there may be something
-
-	// mu guards the fields below. It is held only to move calls.
-	mu     sync.Mutex
-	calls  []*call
-	bytes  int
-	closed bool
-}
-
-func newQueue(maxBytes int) *queue {
-	return &queue{maxBytes: maxBytes, wake: make(chan struct{}, 1)}
-}
-
-// add refuses when too much waits already: the disk does not keep up.
-func (q *queue) add(c *call) error {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.closed {
-		return errClosed()
+// encode writes all headers into one buffer, which is cheaper for the garbage
+// collector than some for each event.
+func (c *call) encode() {
+	const names = 180 // the headers' names and numbers, and the subject's root
+	size := 0
+	for i := range c.events {
+		e := &c.events[i]
+		size += names + len(e.ID) + 2*len(e.Device) + len(e.Source) + 8*len(e.Groups)
 	}
-	if q.bytes > 0 && q.bytes+c.size > q.maxBytes {
-		return &gatecast.Error{
-			Code: gatecast.Unavailable, Message: "too many events wait to be stored: the disk does not keep up",
-			Remedy: "send again a little later", Retry: time.Second,
-		}
-	}
-	q.calls = append(q.calls, c)
-	q.bytes += c.size
-	select {
-	case q.wake <- struct{}{}:
-	default:
-	}
-	return nil
-}
-
-// take returns what fits into one commit, at least one call; closed is true
-// once nothing is left and nothing can come.
-func (q *queue) take(c Commit) (calls []*call, closed bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	n, events, bytes := 0, 0, 0
-	for ; n < len(q.calls); n++ {
-		events += len(q.calls[n].events)
-		bytes += q.calls[n].size
-		if n > 0 && (events > c.Events || bytes > c.Bytes) {
-			break
-		}
-		q.bytes -= q.calls[n].size
-	}
-	calls = append(calls, q.calls[:n]...)
-	clear(q.calls[:n])
-	if q.calls = q.calls[n:]; len(q.calls) == 0 {
-		q.calls = nil
-	}
-	return calls, q.closed && n == 0
-}
-
-func (q *queue) close() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.closed = true
-	select {
-	case q.wake <- struct{}{}:
-	default:
+	buf := make([]byte, 0, size) // what needs escaping may make it grow; parts made before stay good
+	for i := range c.events {
+		e, d := &c.events[i], &c.drafts[i]
+		from := len(buf)
+		buf = appendSubject(buf, e)
+		split := len(buf)
+		buf = appendHeader(buf, e)
+		d.subject, d.header = buf[from:split:split], buf[split:len(buf):len(buf)]
 	}
 }

@@ -59,6 +59,39 @@ func encode(e *gatecast.Event) *nats.Msg {
 	return &nats.Msg{Subject: subjectRoot + kind + "." + device, Header: h, Data: e.Data}
 }
 
+// appendSubject appends the subject of encode's message.
+func appendSubject(dst []byte, e *gatecast.Event) []byte {
+	dst = append(dst, subjectRoot...)
+	dst = append(strconv.AppendInt(dst, int64(e.Kind), 10), '.')
+	if e.Device == "" {
+		return append(dst, '_')
+	}
+	return appendEscaped(dst, e.Device, tokenSafe)
+}
+
+// appendHeader appends the headers of encode's message as they stand on the
+// wire, without the empty line that ends them.
+func appendHeader(dst []byte, e *gatecast.Event) []byte {
+	dst = append(dst, "NATS/1.0\r\n"+hdrID+": "...)
+	dst = appendEscaped(dst, e.ID, headerSafe)
+	dst = strconv.AppendInt(append(dst, "\r\n"+hdrKind+": "...), int64(e.Kind), 10)
+	dst = strconv.AppendInt(append(dst, "\r\n"+hdrStored+": "...), e.Stored.UnixMilli(), 10)
+	dst = appendSum(append(dst, "\r\n"+hdrSum+": "...), e)
+	if e.Device != "" {
+		dst = appendEscaped(append(dst, "\r\n"+hdrDevice+": "...), e.Device, headerSafe)
+	}
+	if e.Source != "" {
+		dst = appendEscaped(append(dst, "\r\n"+hdrSource+": "...), e.Source, headerSafe)
+	}
+	if !e.At.IsZero() {
+		dst = strconv.AppendInt(append(dst, "\r\n"+hdrAt+": "...), e.At.Unix(), 10)
+	}
+	if len(e.Groups) > 0 {
+		dst = appendGroups(append(dst, "\r\n"+hdrGroups+": "...), e.Groups)
+	}
+	return append(dst, "\r\n"...)
+}
+
 // decode reads an event back; errDamaged if it is not what was stored.
 func decode(seq gatecast.Seq, h nats.Header, data []byte) (gatecast.Event, error) {
 	e := gatecast.Event{
@@ -94,7 +127,9 @@ func identity(h nats.Header) (id string, at time.Time) {
 
 // sum is half a SHA-256 over every stored field, so that a changed byte in a
 // header shows as surely as one in the payload.
-func sum(e *gatecast.Event) string {
+func sum(e *gatecast.Event) string { return string(appendSum(nil, e)) }
+
+func appendSum(dst []byte, e *gatecast.Event) []byte {
 	var buf [512]byte
 	b := buf[:0]
 	for _, s := range [...]string{e.ID, e.Device, e.Source} {
@@ -113,7 +148,7 @@ func sum(e *gatecast.Event) string {
 	d := sha256.New()
 	d.Write(b)
 	d.Write(e.Data)
-	return hex.EncodeToString(d.Sum(buf[:0])[:16])
+	return hex.AppendEncode(dst, d.Sum(buf[:0])[:16])
 }
 
 func one(h nats.Header, key string) string {
@@ -123,15 +158,16 @@ func one(h nats.Header, key string) string {
 	return ""
 }
 
-func joinGroups(groups []int64) string {
-	b := make([]byte, 0, 12*len(groups))
+func joinGroups(groups []int64) string { return string(appendGroups(nil, groups)) }
+
+func appendGroups(dst []byte, groups []int64) []byte {
 	for i, g := range groups {
 		if i > 0 {
-			b = append(b, ',')
+			dst = append(dst, ',')
 		}
-		b = strconv.AppendInt(b, g, 10)
+		dst = strconv.AppendInt(dst, g, 10)
 	}
-	return string(b)
+	return dst
 }
 
 // headerSafe bytes stand as they are in a header: a line break would end it,
@@ -146,22 +182,22 @@ func tokenSafe(c byte) bool {
 func escape(s string, safe func(byte) bool) string {
 	for i := range len(s) {
 		if !safe(s[i]) {
-			return escapeFrom(s, i, safe)
+			return string(appendEscaped(make([]byte, 0, len(s)+16), s, safe))
 		}
 	}
 	return s
 }
 
-func escapeFrom(s string, i int, safe func(byte) bool) string {
-	b := append(make([]byte, 0, len(s)+16), s[:i]...)
-	for ; i < len(s); i++ {
-		if safe(s[i]) {
-			b = append(b, s[i])
+func appendEscaped(dst []byte, s string, safe func(byte) bool) []byte {
+	const digits = "0123456789abcdef"
+	for i := range len(s) {
+		if c := s[i]; safe(c) {
+			dst = append(dst, c)
 		} else {
-			b = fmt.Appendf(b, "%%%02x", s[i])
+			dst = append(dst, '%', digits[c>>4], digits[c&15])
 		}
 	}
-	return string(b)
+	return dst
 }
 
 func unescape(s string) string {

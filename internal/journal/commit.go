@@ -7,14 +7,13 @@ import (
 	"time"
 
 	"github.com/gatecast/gatecast"
-	"github.com/nats-io/nats.go"
 )
 
 // committer is the one goroutine that writes. It alone owns the dedup index
 // and the high-water mark, and so needs no lock.
 type committer struct {
 	queue *queue
-	store *publisher
+	store store
 	fetch fetcher
 	sound func() error // why what is read back may not be on disk; nil if remote
 	opts  Commit
@@ -32,8 +31,7 @@ type committer struct {
 // item is one event of a commit that is not known as a duplicate.
 type item struct {
 	event *gatecast.Event
-	msg   *nats.Msg
-	id    idHash
+	draft *draft
 	seq   gatecast.Seq // zero until stored
 	dup   bool         // it was stored before this commit
 	tried bool         // an earlier try may have stored it
@@ -44,25 +42,31 @@ type item struct {
 func (c *committer) run(quit context.Context) {
 	idle := time.NewTicker(time.Second)
 	defer idle.Stop()
+	defer c.store.close()
 	for {
-		calls, closed := c.queue.take(c.opts)
+		calls, closed := c.queue.take()
 		if closed {
 			return
 		}
 		if len(calls) > 0 {
-			c.commit(quit, calls)
+			c.queue.stored(c.commit(quit, calls))
 			continue
 		}
 		select {
 		case <-c.queue.wake:
 		case <-idle.C:
-			c.tick()
+			c.tick(quit)
 		}
 	}
 }
 
 // tick does what a commit leaves for later.
-func (c *committer) tick() {
+func (c *committer) tick(quit context.Context) {
+	ctx, cancel := context.WithTimeout(quit, c.opts.Timeout)
+	defer cancel()
+	if err := c.store.idle(ctx); err != nil && quit.Err() == nil {
+		c.log.Warn("the journal's connection is made anew", "err", err)
+	}
 	err := c.mark.sync()
 	if !c.doubt {
 		err = errors.Join(err, c.mark.note())
@@ -73,15 +77,16 @@ func (c *committer) tick() {
 }
 
 // commit stores what is new in the calls together, and answers them: one flush
-// for each lone event, a few for a batch of any size (see pace).
-func (c *committer) commit(quit context.Context, calls []*call) {
+// for each lone event, a few for a batch of any size (see pace). It returns how
+// many events are new on disk.
+func (c *committer) commit(quit context.Context, calls []*call) (stored int) {
 	calls = waiting(calls)
 	if len(calls) == 0 {
-		return
+		return 0
 	}
 	if err := c.settle(quit, calls, nil); err != nil {
 		answerAll(calls, err)
-		return
+		return 0
 	}
 	c.tail.advance(c.indexed)
 	items, owner := c.plan(calls)
@@ -89,17 +94,26 @@ func (c *committer) commit(quit context.Context, calls []*call) {
 	start := time.Now()
 	if err := c.storeAll(quit, calls, items); err != nil {
 		answerAll(calls, err)
-		return
+		return 0
 	}
-	c.publishResult(items, base)
-	if len(items) > 0 {
-		c.meter.commit(len(items), time.Since(start))
-	}
+	took := time.Since(start)
+	end := c.publishResult(items, base)
 	for i, call := range calls {
 		r := receipt(call, owner[i], base)
 		c.meter.stored(r)
 		call.done <- outcome{receipt: r}
 	}
+	// Nobody waits for what follows. Should the process be killed before it,
+	// the mark is one commit behind, which is less than a power cut may cost it.
+	if len(items) > 0 {
+		c.meter.commit(len(items), took)
+	}
+	if end > base {
+		if err := errors.Join(c.mark.set(end), c.mark.note()); err != nil {
+			c.log.Error("the high-water mark is behind", "err", err)
+		}
+	}
+	return len(items)
 }
 
 func waiting(calls []*call) []*call {
@@ -121,16 +135,24 @@ func answerAll(calls []*call, err error) {
 // plan picks the events that are not yet stored; owner holds, for each call,
 // the items that are its own. A call's items stay next to each other.
 func (c *committer) plan(calls []*call) (items []*item, owner [][]*item) {
-	seen := make(map[idHash]bool)
+	n := 0
+	for _, call := range calls {
+		n += len(call.events)
+	}
+	slab := make([]item, n)
+	items, owner = make([]*item, 0, n), make([][]*item, 0, len(calls))
+	seen := make(map[idHash]bool, n)
 	for _, call := range calls {
 		first := len(items)
 		for i := range call.events {
-			id := call.ids[i]
+			id := call.drafts[i].id
 			if seen[id] || c.index.find(id) > 0 {
 				continue
 			}
 			seen[id] = true
-			items = append(items, &item{event: &call.events[i], msg: call.msgs[i], id: id})
+			it := &slab[len(items)]
+			it.event, it.draft = &call.events[i], &call.drafts[i]
+			items = append(items, it)
 		}
 		owner = append(owner, items[first:len(items):len(items)])
 	}
@@ -215,7 +237,7 @@ func markTried(items []*item) {
 }
 
 func unstored(items []*item) []*item {
-	var out []*item
+	out := make([]*item, 0, len(items))
 	for _, it := range items {
 		if it.seq == 0 {
 			out = append(out, it)
@@ -269,7 +291,7 @@ func (c *committer) settle(quit context.Context, calls []*call, items []*item) e
 	}
 	c.doubt = false
 	for _, it := range items {
-		it.seq = c.index.find(it.id)
+		it.seq = c.index.find(it.draft.id)
 	}
 	return nil
 }
@@ -290,12 +312,13 @@ func (c *committer) catchUp(ctx context.Context) error {
 	}
 }
 
-// publishResult makes stored items known: index, mark, readers.
-func (c *committer) publishResult(items []*item, base gatecast.Seq) {
+// publishResult makes stored items known to the index and to readers, and
+// returns the journal's new end.
+func (c *committer) publishResult(items []*item, base gatecast.Seq) (end gatecast.Seq) {
 	fresh := make([]gatecast.Event, 0, len(items))
-	end := base
+	end = base
 	for _, it := range items {
-		c.index.add(it.id, it.seq, it.event.Stored)
+		c.index.add(it.draft.id, it.seq, it.event.Stored)
 		end = max(end, it.seq)
 		switch {
 		case it.seq == c.indexed+1:
@@ -308,14 +331,11 @@ func (c *committer) publishResult(items []*item, base gatecast.Seq) {
 			fresh = append(fresh, *it.event)
 		}
 	}
-	if end == base {
-		return
+	if end > base {
+		c.tail.push(fresh)
+		c.tail.advance(end)
 	}
-	if err := errors.Join(c.mark.set(end), c.mark.note()); err != nil {
-		c.log.Error("the high-water mark is behind", "err", err)
-	}
-	c.tail.push(fresh)
-	c.tail.advance(end)
+	return end
 }
 
 func receipt(call *call, own []*item, base gatecast.Seq) gatecast.Receipt {

@@ -107,14 +107,14 @@ func TestACommitInDoubtIsSettled(t *testing.T) {
 }
 
 func TestAFullQueueRefuses(t *testing.T) {
-	q := newQueue(1000)
+	q := newQueue(Commit{Queue: 1000, Events: 10, Bytes: 10, Wait: time.Second})
 	if err := q.add(&call{size: 5000}); err != nil {
 		t.Errorf("a large call into an empty queue: %v", err)
 	}
 	if err := q.add(&call{size: 1}); gatecast.CodeOf(err) != gatecast.Unavailable || err == nil {
 		t.Errorf("a full queue: %v, want unavailable", err)
 	}
-	if calls, _ := q.take(Commit{Events: 10, Bytes: 10}); len(calls) != 1 {
+	if calls, _ := q.take(); len(calls) != 1 {
 		t.Errorf("took %d calls, want 1", len(calls))
 	}
 	if err := q.add(&call{size: 1}); err != nil {
@@ -144,6 +144,10 @@ func TestEncodingIsLosslessAndNoticesEveryChange(t *testing.T) {
 		got, err := decode(1, wire, m.Data)
 		if diff := cmp.Diff(e, got, cmpopts.EquateEmpty()); err != nil || diff != "" {
 			t.Fatalf("%v (-sent +read):\n%s", err, diff)
+		}
+		direct, err := nats.DecodeHeadersMsg(append(appendHeader(nil, &e), "\r\n"...))
+		if diff := cmp.Diff(m.Header, direct); err != nil || diff != "" || string(appendSubject(nil, &e)) != m.Subject {
+			t.Fatalf("the embedded server gets other headers than a cluster: %v (-cluster +embedded):\n%s", err, diff)
 		}
 		e.Device += "x"
 		if sum(&e) == one(m.Header, hdrSum) {

@@ -94,6 +94,14 @@ func connect(ctx context.Context, o Options) (l link, err error) {
 	return l, nil
 }
 
+// store returns the committer's way into the stream.
+func (l link) store() store {
+	if l.srv == nil {
+		return &clusterStore{l.nc}
+	}
+	return &pipeStore{wire: newWire(l.srv.InProcessConn)}
+}
+
 // release gives up everything, top down; it is safe on a half-made link.
 func (l link) release(ctx context.Context) error {
 	var errs []error
@@ -131,11 +139,11 @@ func assemble(ctx context.Context, o Options, l link) (*Journal, error) {
 	info := j.stream.CachedInfo().State
 	last := gatecast.Seq(info.LastSeq)
 	j.tail = newTail(last, o.Check.Ring, o.Check.Bytes)
-	j.queue = newQueue(o.Commit.Queue)
+	j.queue = newQueue(o.Commit)
 	j.health = newHealth(j)
 	j.closing = make(chan struct{})
 	c := &committer{
-		queue: j.queue, store: &publisher{l.nc}, fetch: j.fetch, opts: o.Commit, log: o.Log, meter: j.metrics,
+		queue: j.queue, store: l.store(), fetch: j.fetch, opts: o.Commit, log: o.Log, meter: j.metrics,
 		tail: j.tail, index: newIndex(o.Dedup), indexed: last, mark: j.link.mark, pace: newPace(),
 	}
 	if l.srv != nil {

@@ -58,6 +58,9 @@ func (m *Mem) Append(ctx context.Context, events []gatecast.Event) (gatecast.Rec
 	return r, err
 }
 
+// Accepting is Journal.Accepting; nothing waits here.
+func (m *Mem) Accepting() error { return m.Healthy() }
+
 func (m *Mem) store(events []gatecast.Event, now time.Time) (gatecast.Receipt, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -52,6 +52,9 @@ func (m *meters) watch(j *Journal) {
 	gauge("free_disk_bytes", "Free space where the journal lies; -1 if not known.", func() float64 {
 		return float64(j.health.free())
 	})
+	gauge("wait_seconds", "How long a new call must expect to wait for its turn.", func() float64 {
+		return j.queue.expect(time.Now()).Seconds()
+	})
 	gauge("healthy", "1 if events can be stored and read.", func() float64 {
 		if j.Ready() != nil {
 			return 0

@@ -71,6 +71,7 @@ type Commit struct {
 	Events  int           // most events per commit, 1 to MaxCall; default MaxCall
 	Bytes   int           // most bytes per commit, unless one call alone is larger; default 4 MiB
 	Queue   int           // bytes waiting; beyond it Append answers Unavailable; default 128 MiB
+	Wait    time.Duration // how long a call may expect to wait for its turn; beyond it Append answers Unavailable; default 2 s
 	Event   int           // most bytes of one event's Data; beyond it TooLarge; default 4 MiB, at most 7 MiB
 	Call    int           // most bytes of one call; beyond it TooLarge; default 64 MiB
 	Singles int           // up to so many lone events go as single publishes, not as a batch; default: learned from the disk
@@ -114,6 +115,7 @@ func (c Commit) withDefaults() Commit {
 	c.Events = min(cmp.Or(c.Events, MaxCall), MaxCall)
 	c.Bytes = cmp.Or(c.Bytes, 4<<20)
 	c.Queue = cmp.Or(c.Queue, 128<<20)
+	c.Wait = cmp.Or(c.Wait, 2*time.Second)
 	c.Event = min(cmp.Or(c.Event, 4<<20), 7<<20)
 	c.Call = cmp.Or(c.Call, 64<<20)
 	c.Timeout = cmp.Or(c.Timeout, 5*time.Second)

@@ -13,22 +13,33 @@ type pace struct {
 // perEvent is what an event in a batch costs without any flush.
 const perEvent = 30 * time.Microsecond
 
-func newPace() pace { return pace{single: 300 * time.Microsecond, batch: 5 * time.Millisecond} }
+// A batch flushes some seven times. An estimate outside of these bounds is one
+// that a disturbed disk or an idle time has led astray, and that nothing would
+// correct, because what looks dear is never tried again.
+const (
+	minFlushes = 3
+	maxFlushes = 12
+)
+
+func newPace() pace { return pace{single: 300 * time.Microsecond, batch: 2 * time.Millisecond} }
 
 // alone reports whether n events are sooner on disk one by one.
 func (p *pace) alone(n int) bool {
 	return time.Duration(n)*p.single < p.batch+time.Duration(n)*perEvent
 }
 
-// learn takes in what n events took. Both costs drift by an eighth per
-// commit, and the one that was not used drifts along: a slow disk is slow for both.
+// learn takes in what n events took: an eighth of it per commit. The cost that
+// was not seen is kept within its bounds: a slow disk is slow for both.
 func (p *pace) learn(single bool, n int, took time.Duration) {
-	used, other, seen := &p.batch, &p.single, took-time.Duration(n)*perEvent
 	if single {
-		used, other, seen = &p.single, &p.batch, took/time.Duration(n)
+		p.single = drift(p.single, took/time.Duration(n))
+		p.batch = min(max(p.batch, minFlushes*p.single), maxFlushes*p.single)
+		return
 	}
-	before := *used
-	*used = max(20*time.Microsecond, before+(seen-before)/8)
-	ratio := float64(*used) / float64(before)
-	*other = max(20*time.Microsecond, time.Duration(float64(*other)*(1+(ratio-1)/2)))
+	p.batch = drift(p.batch, took-time.Duration(n)*perEvent)
+	p.single = min(max(p.single, p.batch/maxFlushes), p.batch/minFlushes)
+}
+
+func drift(cost, seen time.Duration) time.Duration {
+	return max(20*time.Microsecond, cost+(seen-cost)/8)
 }

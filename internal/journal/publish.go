@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,10 +13,26 @@ import (
 	"github.com/nats-io/nuid"
 )
 
-// publisher puts messages into the stream: alone or as an atomic batch.
-type publisher struct {
+// store puts messages into the stream: alone or as an atomic batch. It belongs
+// to the committer.
+type store interface {
+	// singles sends each item by itself, all at once, and waits for the answers.
+	singles(ctx context.Context, items []*item) verdict
+	// batch stores all items or none, with Seqs in a row.
+	batch(ctx context.Context, items []*item) verdict
+	// idle is called about each second while there is nothing to store.
+	idle(ctx context.Context) error
+	close()
+}
+
+// clusterStore is the store of an external cluster. Drafts for it hold a msg.
+type clusterStore struct {
 	nc *nats.Conn
 }
+
+func (p *clusterStore) idle(context.Context) error { return nil } // the client looks after itself
+
+func (p *clusterStore) close() {} // others use the connection, too
 
 // verdict is what one try came to. Without err, each item has its Seq.
 type verdict struct {
@@ -43,50 +60,40 @@ const (
 	codeNoMessage      = 10037
 )
 
-// batch stores all items or none, with Seqs in a row.
-func (p *publisher) batch(ctx context.Context, items []*item) verdict {
+// batch is store.batch.
+func (p *clusterStore) batch(ctx context.Context, items []*item) verdict {
 	id := nuid.Next()
 	for i, it := range items {
-		it.msg.Header["Nats-Batch-Id"] = []string{id}
-		it.msg.Header["Nats-Batch-Sequence"] = []string{strconv.Itoa(i + 1)}
+		it.draft.msg.Header["Nats-Batch-Id"] = []string{id}
+		it.draft.msg.Header["Nats-Batch-Sequence"] = []string{strconv.Itoa(i + 1)}
 		if i == len(items)-1 {
-			it.msg.Header["Nats-Batch-Commit"] = []string{"1"}
+			it.draft.msg.Header["Nats-Batch-Commit"] = []string{"1"}
 			break
 		}
-		if err := p.nc.PublishMsg(it.msg); err != nil {
+		if err := p.nc.PublishMsg(it.draft.msg); err != nil {
 			return verdict{err: fmt.Errorf("publish a batch: %w", err)}
 		}
 	}
-	reply, err := p.nc.RequestMsgWithContext(ctx, items[len(items)-1].msg)
+	reply, err := p.nc.RequestMsgWithContext(ctx, items[len(items)-1].draft.msg)
 	for _, it := range items {
-		delete(it.msg.Header, "Nats-Batch-Id")
-		delete(it.msg.Header, "Nats-Batch-Sequence")
-		delete(it.msg.Header, "Nats-Batch-Commit")
+		delete(it.draft.msg.Header, "Nats-Batch-Id")
+		delete(it.draft.msg.Header, "Nats-Batch-Sequence")
+		delete(it.draft.msg.Header, "Nats-Batch-Commit")
 	}
 	if err != nil {
 		return verdict{err: fmt.Errorf("publish a batch: %w", err)}
 	}
-	ack, v := readAck(reply)
-	if v.err != nil {
-		return v
-	}
-	if ack.Count != len(items) {
-		return verdict{err: fmt.Errorf("publish a batch: %d of %d events acknowledged", ack.Count, len(items))}
-	}
-	for i, it := range items {
-		it.seq = gatecast.Seq(ack.Seq) - gatecast.Seq(len(items)-1-i)
-	}
-	return verdict{}
+	return acceptBatch(items, reply.Data)
 }
 
-// singles sends each item by itself, all at once, and waits for the answers.
-func (p *publisher) singles(ctx context.Context, items []*item) verdict {
+// singles is store.singles.
+func (p *clusterStore) singles(ctx context.Context, items []*item) verdict {
 	if len(items) == 1 {
-		reply, err := p.nc.RequestMsgWithContext(ctx, items[0].msg)
+		reply, err := p.nc.RequestMsgWithContext(ctx, items[0].draft.msg)
 		if err != nil {
 			return verdict{err: fmt.Errorf("publish: %w", err)}
 		}
-		return accept(items[0], reply)
+		return accept(items[0], reply.Data)
 	}
 	inbox := p.nc.NewInbox()
 	sub, err := p.nc.SubscribeSync(inbox + ".*")
@@ -95,9 +102,9 @@ func (p *publisher) singles(ctx context.Context, items []*item) verdict {
 	}
 	defer func() { _ = sub.Unsubscribe() }()
 	for i, it := range items {
-		it.msg.Reply = inbox + "." + strconv.Itoa(i)
-		err := p.nc.PublishMsg(it.msg)
-		it.msg.Reply = ""
+		it.draft.msg.Reply = inbox + "." + strconv.Itoa(i)
+		err := p.nc.PublishMsg(it.draft.msg)
+		it.draft.msg.Reply = ""
 		if err != nil {
 			return verdict{err: fmt.Errorf("publish: %w", err)}
 		}
@@ -112,14 +119,19 @@ func (p *publisher) singles(ctx context.Context, items []*item) verdict {
 		if err != nil || i < 0 || i >= len(items) {
 			return verdict{err: errors.New("publish: an answer to nothing")}
 		}
-		if v := accept(items[i], reply); v.err != nil {
+		if v := accept(items[i], reply.Data); v.err != nil {
 			worst = v
 		}
 	}
 	return worst
 }
 
-func accept(it *item, reply *nats.Msg) verdict {
+// accept gives the item of a single publish the Seq that its answer tells.
+func accept(it *item, reply []byte) verdict {
+	if seq, ok := plainAck(reply); ok {
+		it.seq = gatecast.Seq(seq)
+		return verdict{}
+	}
 	ack, v := readAck(reply)
 	if v.err != nil {
 		return v
@@ -129,10 +141,37 @@ func accept(it *item, reply *nats.Msg) verdict {
 	return verdict{}
 }
 
-func readAck(reply *nats.Msg) (pubAck, verdict) {
+// acceptBatch gives the items of a batch the Seqs that its answer tells.
+func acceptBatch(items []*item, reply []byte) verdict {
+	ack, v := readAck(reply)
+	if v.err != nil {
+		return v
+	}
+	if ack.Count != len(items) {
+		return verdict{err: fmt.Errorf("publish a batch: %d of %d events acknowledged", ack.Count, len(items))}
+	}
+	for i, it := range items {
+		it.seq = gatecast.Seq(ack.Seq) - gatecast.Seq(len(items)-1-i)
+	}
+	return verdict{}
+}
+
+// plainAck reads the answer to a single publish that says nothing but its
+// sequence, as nearly all do.
+func plainAck(reply []byte) (seq uint64, ok bool) {
+	rest, ok := bytes.CutPrefix(reply, []byte(`{"stream":"`+streamName+`","seq":`))
+	digits, closed := bytes.CutSuffix(bytes.TrimLeft(rest, " "), []byte("}"))
+	if !ok || !closed {
+		return 0, false
+	}
+	seq, err := strconv.ParseUint(string(digits), 10, 64)
+	return seq, err == nil && seq > 0
+}
+
+func readAck(reply []byte) (pubAck, verdict) {
 	var ack pubAck
-	if err := json.Unmarshal(reply.Data, &ack); err != nil {
-		return ack, verdict{err: fmt.Errorf("read the acknowledgement %q: %w", reply.Data, err)}
+	if err := json.Unmarshal(reply, &ack); err != nil {
+		return ack, verdict{err: fmt.Errorf("read the acknowledgement %q: %w", reply, err)}
 	}
 	if ack.Error == nil {
 		if ack.Seq == 0 {

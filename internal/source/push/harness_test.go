@@ -16,6 +16,7 @@ import (
 // journal is an Appender that keeps what it gets and counts from 41 on.
 type journal struct {
 	fail error                       // returned instead of storing
+	full error                       // returned by Accepting
 	wait func(context.Context) error // called first, if set
 
 	mu     sync.Mutex
@@ -55,6 +56,8 @@ func (j *journal) Append(ctx context.Context, events []gatecast.Event) (gatecast
 	}
 	return r, nil
 }
+
+func (j *journal) Accepting() error { return j.full }
 
 // stored returns the IDs in the journal, in order.
 func (j *journal) stored() string {

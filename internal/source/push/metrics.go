@@ -13,6 +13,7 @@ type metrics struct {
 	events     *prometheus.CounterVec
 	duplicates prometheus.Counter
 	rejected   *prometheus.CounterVec
+	shed       *prometheus.CounterVec
 	unknown    *prometheus.CounterVec
 	duration   prometheus.Histogram
 	inflight   prometheus.Gauge
@@ -32,6 +33,10 @@ func newMetrics() *metrics {
 			Name: "gatecast_ingest_rejected_total",
 			Help: "Requests refused as a whole, by error code; \"canceled\" if the sender went away first.",
 		}, []string{"code"}),
+		shed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gatecast_ingest_shed_total",
+			Help: "Requests answered 503, by how far they had come: \"door\" before their body was read, \"body\" for lack of memory or time to read it, \"journal\" when their events were to be stored.",
+		}, []string{"at"}),
 		unknown: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gatecast_ingest_unknown_values_total",
 			Help: "Values outside the protocol's tables, accepted all the same, by field.",
@@ -48,6 +53,21 @@ func newMetrics() *metrics {
 	}
 }
 
+// stored counts events that are on disk.
+func (m *metrics) stored(source string, events []gatecast.Event) {
+	for _, kind := range gatecast.Kinds() {
+		n := 0
+		for i := range events {
+			if events[i].Kind == kind {
+				n++
+			}
+		}
+		if n > 0 {
+			m.events.WithLabelValues(source, kind.String()).Add(float64(n))
+		}
+	}
+}
+
 // done counts the end of one body.
 func (m *metrics) done(ctx context.Context, r gatecast.Receipt, err error) {
 	switch {
@@ -60,8 +80,15 @@ func (m *metrics) done(ctx context.Context, r gatecast.Receipt, err error) {
 	}
 }
 
+// turnedAway counts a request that is answered 503, and no other.
+func (m *metrics) turnedAway(ctx context.Context, err error, at string) {
+	if err != nil && gatecast.CodeOf(err) == gatecast.Unavailable && !wentAway(ctx, err) {
+		m.shed.WithLabelValues(at).Inc()
+	}
+}
+
 // Metrics returns what there is to register.
 func (h *Handler) Metrics() []prometheus.Collector {
 	m := h.metrics
-	return []prometheus.Collector{m.events, m.duplicates, m.rejected, m.unknown, m.duration, m.inflight}
+	return []prometheus.Collector{m.events, m.duplicates, m.rejected, m.shed, m.unknown, m.duration, m.inflight}
 }

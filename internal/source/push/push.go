@@ -29,6 +29,9 @@ type Appender interface {
 	// are on disk. Its errors are gatecast errors; Unavailable means that the
 	// same call may succeed later.
 	Append(ctx context.Context, events []gatecast.Event) (gatecast.Receipt, error)
+	// Accepting returns nil, or why Append would answer Unavailable at this
+	// moment. It costs nothing.
+	Accepting() error
 }
 
 // Options tunes a Handler. The zero value works.
@@ -77,6 +80,8 @@ type Handler struct {
 	decoder *senselink.Decoder
 	budget  budget
 	metrics *metrics
+
+	refusals seldom // for the log
 }
 
 // New returns the door to journal.
@@ -123,8 +128,6 @@ func (h *Handler) store(ctx context.Context, source string, body io.Reader, f se
 	if err != nil {
 		return gatecast.Receipt{}, err
 	}
-	for i := range events {
-		h.metrics.events.WithLabelValues(source, events[i].Kind.String()).Inc()
-	}
+	h.metrics.stored(source, events)
 	return receipt, nil
 }

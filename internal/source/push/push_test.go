@@ -228,6 +228,8 @@ func (silence) Append(ctx context.Context, _ []gatecast.Event) (gatecast.Receipt
 	return gatecast.Receipt{}, &gatecast.Error{Code: gatecast.Unavailable, Message: "no answer", Cause: ctx.Err()}
 }
 
+func (silence) Accepting() error { return nil }
+
 func TestASenderIsNotKeptWaitingByAJournalThatDoesNotAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := New(silence{}, Options{StoreTimeout: 3 * time.Second})

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -40,24 +39,38 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) (gatecast.Rece
 	// A server that cannot set deadlines (a test's recorder) has no slow
 	// senders either.
 	deadlines := http.NewResponseController(w)
-	_ = deadlines.SetReadDeadline(time.Now().Add(h.opts.ReadTimeout))
+	end := time.Now().Add(h.opts.ReadTimeout)
+	_ = deadlines.SetReadDeadline(end)
 	f, compressed, err := h.admit(r)
 	if err != nil {
 		h.metrics.done(r.Context(), gatecast.Receipt{}, err)
 		return gatecast.Receipt{}, err
 	}
+	if err := h.turnAway(w, r); err != nil {
+		h.metrics.done(r.Context(), gatecast.Receipt{}, err)
+		h.metrics.turnedAway(r.Context(), err, "door")
+		return gatecast.Receipt{}, err
+	}
 	// The deadline must be gone before the journal is waited for: when it passes
 	// then, net/http takes it for a lost connection. On an error it stays, for
 	// the rest of the body that net/http reads and throws away.
-	received := func() { _ = deadlines.SetReadDeadline(time.Time{}) }
-	body := &bodyReader{src: http.MaxBytesReader(w, r.Body, h.opts.Decode.MaxBody), opts: &h.opts}
+	at := "body"
+	received := func() {
+		_ = deadlines.SetReadDeadline(time.Time{})
+		at = "journal"
+	}
+	body := &bodyReader{
+		src: http.MaxBytesReader(w, r.Body, h.opts.Decode.MaxBody), opts: &h.opts, end: end, deadline: deadlines.SetReadDeadline,
+	}
 	var plain io.Reader = body
 	if compressed {
 		plain = &gzipReader{src: body}
 	}
 	charged := &chargedReader{src: plain, door: h}
 	defer charged.giveBack()
-	return h.ingest(r.Context(), Source, charged, f, received)
+	receipt, err := h.ingest(r.Context(), Source, charged, f, received)
+	h.metrics.turnedAway(r.Context(), err, at)
+	return receipt, err
 }
 
 // chargedReader charges the budget for what a sender has sent, not for what it
@@ -137,14 +150,20 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		h.opts.Log.Debug("sender went away", "error", err)
 		return
 	}
-	level := slog.LevelDebug
-	switch gatecast.CodeOf(err) {
+	level, code := slog.LevelDebug, gatecast.CodeOf(err)
+	switch code {
 	case gatecast.Internal:
 		level = slog.LevelError
 	case gatecast.Unavailable:
 		level = slog.LevelWarn
 	}
-	h.opts.Log.Log(r.Context(), level, "events refused", "code", gatecast.CodeOf(err), "error", err, "cause", errors.Unwrap(err))
+	since, due := 0, true
+	if code == gatecast.Unavailable {
+		since, due = h.refusals.due(h.opts.Now())
+	}
+	if due {
+		h.opts.Log.Log(r.Context(), level, "events refused", "code", code, "error", err, "cause", errors.Unwrap(err), "not_logged", since)
+	}
 	h.opts.WriteError(w, r, err)
 }
 
@@ -152,31 +171,6 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 // alone does not tell: net/http ends it when a read deadline passes, too.
 func wentAway(ctx context.Context, err error) bool {
 	return ctx.Err() != nil && errors.Is(err, context.Canceled)
-}
-
-// bodyReader turns what can go wrong while reading a request into errors that
-// tell the sender what to do.
-type bodyReader struct {
-	src  io.Reader
-	opts *Options
-}
-
-// Read reads from the request.
-func (b *bodyReader) Read(p []byte) (int, error) {
-	n, err := b.src.Read(p)
-	var over *http.MaxBytesError
-	switch {
-	case errors.As(err, &over):
-		return n, tooLarge(over.Limit)
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		// Not the sender's mistake for certain: a network that stalls looks
-		// the same. Unavailable makes senders try again.
-		e := gatecast.Errorf(gatecast.Unavailable, "the body did not arrive within %v", b.opts.ReadTimeout)
-		e.Remedy = "send it again, in smaller batches; the time is ingest.read_timeout in the configuration"
-		e.Cause = err
-		return n, e
-	}
-	return n, err
 }
 
 // gzipReader inflates src. It opens the stream at the first Read, so that a
