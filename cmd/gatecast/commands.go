@@ -35,6 +35,7 @@ func commands(t terminal) *cli.Command {
 			signCommand(t),
 			statusCommand(t),
 			connectionsCommand(t),
+			benchCommand(t),
 			versionCommand(t),
 		},
 		Reader:                    t.in,

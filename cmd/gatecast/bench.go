@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/gatecast/gatecast/internal/bench"
+	"github.com/gatecast/gatecast/internal/bench/floor"
+)
+
+func benchCommand(t terminal) *cli.Command {
+	c := &cli.Command{
+		Name:  "bench",
+		Usage: "Measure a server, and what the machine could do without one",
+		Description: `Each measurement starts a server of its own in a temporary directory, unless
+--server names one that runs. Beside what depends on the machine stands what a bare
+loop of system calls does there in the same minute. Clients, sender and server share
+the machine when the server is started here. docs/performance.md explains the method.`,
+		Commands: []*cli.Command{benchOf(t, "all", "Everything below, one after the other; less than ten minutes", bench.Scenarios())},
+	}
+	for _, s := range bench.Scenarios() {
+		c.Commands = append(c.Commands, benchOf(t, s.Name, s.Help, []bench.Scenario{s}))
+	}
+	c.Commands = append(c.Commands, &cli.Command{
+		Name: "bare-loop", Hidden: true, Usage: "Write to sockets as standard input says; part of the others",
+		Action: func(ctx context.Context, _ *cli.Command) error { return floor.WriteLoop(ctx, t.in, t.out) },
+	})
+	return c
+}
+
+func benchOf(t terminal, name, help string, scenarios []bench.Scenario) *cli.Command {
+	return &cli.Command{
+		Name: name, Usage: help,
+		Flags: []cli.Flag{
+			&cli.IntFlag{Name: "clients", Usage: "so many clients at once", HideDefault: true},
+			&cli.IntFlag{Name: "burst", Usage: "so many events at once", HideDefault: true},
+			&cli.IntFlag{Name: "events", Usage: "so many events in the journal of a replay", HideDefault: true},
+			&cli.IntFlag{Name: "size", Usage: "`BYTES` of a push with its WebSocket header", Value: 1004},
+			&cli.FloatFlag{Name: "rate", Usage: "events per second of what is sent by a timetable", HideDefault: true},
+			&cli.DurationFlag{Name: "for", Usage: "how long each steady load goes on", HideDefault: true},
+			&cli.StringFlag{
+				Name: "server", Usage: "`URL` of a server that runs; it gets events and apps of the measurement",
+				Sources: cli.EnvVars("GATECAST_BENCH_SERVER"), Category: "SERVER",
+			},
+			&cli.StringFlag{
+				Name: "token", Usage: "an administrator's token, for that server",
+				Sources: cli.EnvVars("GATECAST_TOKEN"), Category: "SERVER", HideDefault: true,
+			},
+			&cli.StringFlag{Name: "data", Usage: "keep the data of a server that is started here below `DIR`, while it runs", HideDefault: true},
+			jsonFlag(),
+		},
+		Action: func(ctx context.Context, c *cli.Command) error { return runBench(ctx, t, c, scenarios) },
+	}
+}
+
+func runBench(ctx context.Context, t terminal, c *cli.Command, scenarios []bench.Scenario) error {
+	o, err := benchOptions(c)
+	if err != nil {
+		return err
+	}
+	p := newProgress(t.err)
+	o.Progress = p.line
+	r, err := bench.Run(ctx, scenarios, o)
+	p.clear()
+	if len(r.Figures) == 0 {
+		return err
+	}
+	if c.Bool("json") {
+		if failed := printValue(t.out, r); failed != nil {
+			return failed
+		}
+	} else if failed := printReport(t.out, r); failed != nil {
+		return failed
+	}
+	return err
+}
+
+func benchOptions(c *cli.Command) (bench.Options, error) {
+	o := bench.Options{
+		Command: strings.Join(append([]string{c.FullName()}, os.Args[min(len(os.Args), 3):]...), " "),
+		Server:  c.String("server"), Token: c.String("token"), Data: c.String("data"),
+		Clients: c.Int("clients"), Burst: c.Int("burst"), Events: c.Int("events"), Size: c.Int("size"),
+		Rate: c.Float("rate"), For: c.Duration("for"),
+	}
+	if err := arguments(c, 0, 0); err != nil {
+		return o, err
+	}
+	for _, limit := range []struct {
+		flag       string
+		value      float64
+		least, top float64
+	}{
+		{"clients", float64(o.Clients), 1, 1_000_000},
+		{"burst", float64(o.Burst), 1, 1_000_000},
+		{"events", float64(o.Events), 1, 100_000_000},
+		{"size", float64(o.Size), bench.MinSize, bench.MaxSize},
+		{"rate", o.Rate, 0.001, 1_000_000},
+		{"for", o.For.Seconds(), 0.1, 3600},
+	} {
+		if c.IsSet(limit.flag) && !(limit.value >= limit.least && limit.value <= limit.top) {
+			return o, usage(c, "--%s is not between %s and %s", limit.flag, plainNumber(limit.least), plainNumber(limit.top))
+		}
+	}
+	if o.Server != "" {
+		var err error
+		if o.Server, err = serverAddress(c); err != nil {
+			return o, err
+		}
+		if o.Token == "" {
+			return o, usage(c, "--server needs --token (or GATECAST_TOKEN), an administrator's: apps are made for the clients")
+		}
+	}
+	program, err := os.Executable()
+	if err != nil {
+		return o, fmt.Errorf("find this program, to start it as a server: %w", err)
+	}
+	o.Program = program
+	return o, nil
+}
+
+func plainNumber(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }

@@ -1,0 +1,108 @@
+package bench
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/gatecast/gatecast/internal/bench/load"
+	"github.com/gatecast/gatecast/internal/bench/subject"
+)
+
+// latency is how long an event takes from the moment it is due until a client
+// has read it, by way of the disk.
+func latency(ctx context.Context, l *lab) error {
+	s, err := l.stage(ctx, subject.Own{}, 1, wish{})
+	if err != nil {
+		return err
+	}
+	rate, length := cmp.Or(l.opts.Rate, 100), cmp.Or(l.opts.For, 15*time.Second)
+	l.tell("%s events/s to one client for %v", number(rate), length)
+	took, err := l.follow(ctx, s, rate, max(1, int(rate*length.Seconds())))
+	if err != nil {
+		return err
+	}
+	l.latencies(took, fmt.Sprintf("%s events/s to one client, each on disk first", number(rate)), "P4", 2, 10)
+	return nil
+}
+
+// hands is how many connections share a timetable's events: so many may be on
+// their way to the disk before one that is due has to wait.
+const hands = 32
+
+// follow sends so many events by a timetable, and returns the latencies in µs
+// once every client has them all.
+func (l *lab) follow(ctx context.Context, s *stage, rate float64, events int) (*hdrhistogram.Histogram, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var conns []*load.Poster
+	for range hands {
+		p, err := load.Dial(ctx, s.server.Host(), s.server.Token(), s.server.Secure())
+		if err != nil {
+			return nil, err
+		}
+		defer p.Close()
+		conns = append(conns, p)
+	}
+	// Numbers go on from those sent before: the timetable's first is not due.
+	first := s.sender.last + 1
+	every := time.Duration(float64(time.Second) / rate)
+	table := load.Timetable{Start: time.Now().Add(100*time.Millisecond - time.Duration(first-1)*every), Every: every}
+	took := s.crowd.time(table, events)
+	if err := sendByTable(ctx, conns, s.sender.events, table, first, events); err != nil {
+		return nil, err
+	}
+	s.sender.last += uint64(events)
+	return took, s.crowd.await(ctx, patience)
+}
+
+// sendByTable posts events when they are due, each over the next free
+// connection.
+func sendByTable(ctx context.Context, conns []*load.Poster, e *load.Events, table load.Timetable, first uint64, events int) error {
+	due := make(chan uint64)
+	failed := make(chan error, len(conns))
+	var work sync.WaitGroup
+	for _, c := range conns {
+		work.Go(func() {
+			for n := range due {
+				if err := c.Post(e.Append(nil, n)); err != nil {
+					failed <- fmt.Errorf("event %d: %w", n, err)
+					return
+				}
+			}
+		})
+	}
+	defer work.Wait()
+	defer close(due)
+	for n := first; n < first+uint64(events); n++ {
+		if err := table.Wait(ctx, n); err != nil {
+			return err
+		}
+		select {
+		case due <- n:
+		case err := <-failed:
+			return err
+		}
+	}
+	return nil
+}
+
+// latencies adds percentiles to the report. P50 and p99 are bounds in ms if
+// target is not empty.
+func (l *lab) latencies(h *hdrhistogram.Histogram, what, target string, p50, p99 float64) {
+	for _, q := range []struct {
+		name    string
+		percent float64
+		most    float64
+	}{{"p50", 50, p50}, {"p99", 99, p99}, {"p99.9", 99.9, 0}, {"max", 100, 0}} {
+		f := Figure{What: what + ", " + q.name, Value: float64(h.ValueAtPercentile(q.percent)) / 1000, Unit: "ms"}
+		if target != "" && q.most > 0 {
+			f.Target, f.Want = target, atMost(q.most)
+		}
+		l.found(f)
+	}
+}

@@ -1,0 +1,6 @@
+//go:build !race
+
+package swarm
+
+// raceEnabled says that allocations cannot be counted.
+const raceEnabled = false
