@@ -110,7 +110,7 @@ func (p *pusher) account(batch []*Frame, n int, err error) {
 // out.mu. It reports whether nothing is left.
 func (c *Conn) writePending(fd int) (bool, error) {
 	for b := c.out.next(); b != nil; b = c.out.next() {
-		n, err := retry(fd, b, unix.Write)
+		n, err := retry(fd, b, write)
 		if err == unix.EAGAIN {
 			return false, nil
 		}
