@@ -113,7 +113,7 @@ func TestAPosterTellsWhatTheServerAnswered(t *testing.T) {
 
 func TestATimetableDoesNotWaitForWhatIsLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		table := Timetable{Start: time.Now().Add(time.Second), Every: 100 * time.Millisecond}
+		table := Timetable{Start: time.Now().Add(time.Second), Every: 100 * time.Millisecond, Nap: time.Sleep}
 		for n := uint64(1); n <= 5; n++ {
 			if err := table.Wait(t.Context(), n); err != nil {
 				t.Fatal(err)
@@ -131,6 +131,18 @@ func TestATimetableDoesNotWaitForWhatIsLate(t *testing.T) {
 			t.Error("waits on after its context has ended")
 		}
 	})
+}
+
+func TestAnEventIsNeverSentBeforeItIsDue(t *testing.T) {
+	table := Timetable{Start: time.Now(), Every: 300 * time.Microsecond}
+	for n := uint64(1); n <= 50; n++ {
+		if err := table.Wait(t.Context(), n); err != nil {
+			t.Fatal(err)
+		}
+		if early := time.Until(table.Due(n)); early > 0 {
+			t.Errorf("event %d is sent %v early", n, early)
+		}
+	}
 }
 
 func TestEventsAreValidJSON(t *testing.T) {
