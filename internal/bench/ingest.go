@@ -38,7 +38,7 @@ func (l *lab) lone(ctx context.Context, server *subject.Server, e *load.Events, 
 	for round := range rounds {
 		l.tell("one sender beside raw fsync, round %d of %d", round+1, rounds)
 		if l.opts.Server == "" {
-			r, err := floor.Sync(ctx, l.data, l.opts.Size, part)
+			r, err := floor.Sync(ctx, l.data, l.opts.Size, 0, part)
 			if err != nil {
 				return fmt.Errorf("raw fsync: %w", err)
 			}

@@ -298,7 +298,7 @@ func TestAProgramThatIsNoLoopIsToldOf(t *testing.T) {
 
 func TestSyncTellsHowLongAppendsTake(t *testing.T) {
 	dir := t.TempDir()
-	r, err := floor.Sync(t.Context(), dir, 1000, 50*time.Millisecond)
+	r, err := floor.Sync(t.Context(), dir, 1000, 0, 50*time.Millisecond)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -308,12 +308,12 @@ func TestSyncTellsHowLongAppendsTake(t *testing.T) {
 	if left, _ := os.ReadDir(dir); len(left) > 0 {
 		t.Errorf("%v is left", left)
 	}
-	if _, err := floor.Sync(t.Context(), filepath.Join(dir, "nowhere"), 1, time.Hour); err == nil {
+	if _, err := floor.Sync(t.Context(), filepath.Join(dir, "nowhere"), 1, 0, time.Hour); err == nil {
 		t.Error("there is no such directory")
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := floor.Sync(ctx, dir, 1, time.Hour); err != context.Canceled {
+	if _, err := floor.Sync(ctx, dir, 1, 0, time.Hour); err != context.Canceled {
 		t.Errorf("got %v", err)
 	}
 }

@@ -47,7 +47,7 @@ func TestTheFileOfSyncDoesNotGrowForEver(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	r, err := appendFor(t.Context(), f, make([]byte, 1000), 3000, 50*time.Millisecond)
+	r, err := appendFor(t.Context(), f, make([]byte, 1000), 3000, 0, 50*time.Millisecond)
 	if err != nil {
 		t.Fatal(err)
 	}

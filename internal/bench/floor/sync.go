@@ -21,9 +21,10 @@ type SyncResult struct {
 const fileSize = 64 << 20
 
 // Sync appends size bytes to a new file in dir, each time followed by fsync(2),
-// one after the other, until d has passed or ctx ends, which is its error. The
-// file is removed again. Each append's time is kept: 8 bytes.
-func Sync(ctx context.Context, dir string, size int, d time.Duration) (SyncResult, error) {
+// until d has passed or ctx ends, which is its error. Between two it rests for
+// pause: a disk that is left alone takes longer for the next one. The file is
+// removed again. Each append's time is kept: 8 bytes.
+func Sync(ctx context.Context, dir string, size int, pause, d time.Duration) (SyncResult, error) {
 	f, err := os.CreateTemp(dir, "fsync-*")
 	if err != nil {
 		return SyncResult{}, fmt.Errorf("make a file for raw fsync: %w", err)
@@ -32,16 +33,16 @@ func Sync(ctx context.Context, dir string, size int, d time.Duration) (SyncResul
 		_ = f.Close()
 		_ = os.Remove(f.Name())
 	}()
-	return appendFor(ctx, f, make([]byte, max(size, 1)), fileSize, d)
+	return appendFor(ctx, f, make([]byte, max(size, 1)), fileSize, pause, d)
 }
 
 // appendFor appends a block again and again. The file is begun again when it is
 // larger than limit.
-func appendFor(ctx context.Context, f *os.File, block []byte, limit int, d time.Duration) (SyncResult, error) {
+func appendFor(ctx context.Context, f *os.File, block []byte, limit int, pause, d time.Duration) (SyncResult, error) {
 	var took []time.Duration
 	var sum time.Duration
-	for written := 0; sum < d || len(took) == 0; written += len(block) {
-		if err := ctx.Err(); err != nil {
+	for written, end := 0, time.Now().Add(d); time.Now().Before(end) || len(took) == 0; written += len(block) {
+		if err := rest(ctx, pause); err != nil {
 			return SyncResult{}, err
 		}
 		if written > limit {
@@ -60,6 +61,18 @@ func appendFor(ctx context.Context, f *os.File, block []byte, limit int, d time.
 	slices.Sort(took)
 	n := len(took)
 	return SyncResult{Count: n, PerSecond: float64(n) / sum.Seconds(), P50: took[n/2], P99: took[n*99/100]}, nil
+}
+
+func rest(ctx context.Context, pause time.Duration) error {
+	if pause <= 0 {
+		return ctx.Err()
+	}
+	select {
+	case <-time.After(pause):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func appendSynced(f *os.File, block []byte) (time.Duration, error) {
