@@ -128,6 +128,7 @@ func (p *parts) run(ctx context.Context, listener net.Listener, ready func()) er
 	start := func(ctx context.Context, what string, run func(context.Context) error) { begin(&work, ctx, what, run) }
 	begin(&remembering, memory, "cursors", p.cursors.Run)
 	start(feed, "forgetting", p.forget)
+	start(feed, "thrift", func(ctx context.Context) error { thrift(ctx, readMemory, giveBackMemory); return nil })
 	start(feed, "hub", p.hub.Run)
 	start(feed, "websocket push", p.push.Run)
 	start(feed, "event streams", p.stream.Run)
