@@ -38,6 +38,7 @@ type link struct {
 	nc     *nats.Conn
 	js     jetstream.JetStream
 	mark   *mark // nil if remote
+	runs   *runs // nil if remote
 	closed chan struct{}
 }
 
@@ -80,6 +81,7 @@ func connect(ctx context.Context, o Options) (l link, err error) {
 		if l.srv, err = startServer(ctx, o); err != nil {
 			return l, err
 		}
+		l.runs = newRuns(l.srv.InProcessConn, o.Log)
 		l.nc, err = dialEmbedded(l.srv, o.Log)
 	}
 	if err != nil {
@@ -105,6 +107,7 @@ func (l link) store() store {
 // release gives up everything, top down; it is safe on a half-made link.
 func (l link) release(ctx context.Context) error {
 	var errs []error
+	l.runs.close()
 	if l.closed != nil {
 		if l.nc.Drain() != nil {
 			l.nc.Close()
@@ -169,6 +172,8 @@ func (j *Journal) start(c *committer) {
 	}
 	if j.remote {
 		j.watching.Go(func() { j.watch(watch) })
+	} else {
+		j.watching.Go(func() { j.link.runs.tidy(watch) })
 	}
 }
 

@@ -31,6 +31,9 @@ func (j *Journal) Read(ctx context.Context, after gatecast.Seq, limit int) ([]ga
 	if after == last {
 		return nil, nil
 	}
+	if events := j.link.runs.page(ctx, after, last, limit); len(events) > 0 {
+		return events, nil
+	}
 	for from := after; from < last; {
 		events, next, err := j.readStretch(ctx, from, last, limit)
 		if err != nil || len(events) > 0 {
