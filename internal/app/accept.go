@@ -44,6 +44,14 @@ func (b *lobby) take() {
 	for {
 		var a arrival
 		a.conn, a.err = b.Listener.Accept()
+		if a.err != nil && !errors.Is(a.err, net.ErrClosed) && len(b.seats) > 0 {
+			// One is enough: the server rests for up to a second on each, and
+			// clients would wait behind all of them.
+			if !b.rest() {
+				return
+			}
+			continue
+		}
 		select {
 		case b.seats <- a:
 		case <-b.leave:
@@ -53,12 +61,19 @@ func (b *lobby) take() {
 		if errors.Is(a.err, net.ErrClosed) {
 			return
 		}
-		if a.err != nil {
-			select {
-			case <-time.After(10 * time.Millisecond):
-			case <-b.leave:
-			}
+		if a.err != nil && !b.rest() {
+			return
 		}
+	}
+}
+
+// rest lets a moment pass. It reports false if the lobby is being closed.
+func (b *lobby) rest() bool {
+	select {
+	case <-time.After(10 * time.Millisecond):
+		return true
+	case <-b.leave:
+		return false
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -116,6 +117,34 @@ func TestALobbyOutlivesErrors(t *testing.T) {
 		}
 		if time.Since(began) == 0 {
 			t.Error("it tried again at once, each time")
+		}
+	})
+}
+
+// TestAShortageOfFilesIsOverWhenItIsOver fails Accept as the kernel does while
+// there are no descriptors. A server rests longer and longer on each error that it
+// is handed: clients must not wait behind a line of them.
+func TestAShortageOfFilesIsOverWhenItIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLine()
+		b := newLobby(l)
+		defer b.Close()
+		for start := time.Now(); time.Since(start) < 30*time.Second; {
+			l.come <- arrival{err: &net.OpError{Op: "accept", Err: syscall.EMFILE}}
+		}
+		client := l.arrive()
+		defer func() { _ = client.Close() }()
+		errs := 0
+		for {
+			conn, err := b.Accept()
+			if err == nil {
+				_ = conn.Close()
+				break
+			}
+			errs++
+		}
+		if errs > 1 {
+			t.Errorf("a client waits behind %d errors", errs)
 		}
 	})
 }

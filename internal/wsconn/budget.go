@@ -3,7 +3,8 @@ package wsconn
 import "time"
 
 // frameCost is how many bytes a frame counts beside those it has: a frame
-// costs time however short it is, and an answer or an acknowledgement more.
+// costs time however short it is, and an answer or an acknowledgement more. What
+// a deflated message inflates to counts too: 85 bytes can be 64 KiB.
 const frameCost = 256
 
 // budget holds a client to so many bytes a second. It is the time by which

@@ -1,14 +1,18 @@
 package wsconn
 
 import (
+	"bytes"
 	"io"
 	"net"
 	"runtime"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/klauspost/compress/flate"
 )
 
 // counting hears a client and counts.
@@ -226,4 +230,31 @@ func BenchmarkReadPong(b *testing.B) {
 		_, _ = p.Write(frame)
 		<-heard
 	}
+}
+
+func TestWhatAMessageInflatesToCounts(t *testing.T) {
+	var b bytes.Buffer
+	z, err := flate.NewWriter(&b, flate.BestCompression)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = z.Write(make([]byte, 64<<10)) // to memory
+	_ = z.Flush()
+	frame := client(0xc2, strings.TrimSuffix(b.String(), syncTail)) // binary, RSV1
+	synctest.Test(t, func(t *testing.T) {
+		const rate, seconds = 1 << 20, 20
+		var h counting
+		nc, line := net.Pipe()
+		c := newConn(line, nil, true, Options{MaxInbound: rate}.withDefaults())
+		ended := make(chan error, 1)
+		go func() { ended <- c.Serve(&h) }()
+		go flood(nc, frame)
+		time.Sleep(seconds * time.Second)
+		perRead := int64(readSize/len(frame) + 1) // inflated before the reader is held
+		if n, most := h.messages.Load(), int64(rate*(seconds+1)/(64<<10))+perRead; n > most || n < seconds {
+			t.Errorf("heard %d messages in %d s, want at most %d", n, seconds, most)
+		}
+		_ = nc.Close()
+		<-ended
+	})
 }

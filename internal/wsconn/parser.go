@@ -18,7 +18,7 @@ type parser struct {
 	head    [ws.MaxHeaderSize]byte
 	have    uint8 // bytes of head
 	inFrame bool
-	begun   uint32 // frames, ever; for differences only
+	cost    uint32 // of frames and of what was inflated, in bytes, ever; for differences only
 
 	op     ws.OpCode // of the message under way; OpContinuation: none
 	packed bool      // that message is deflated
@@ -151,7 +151,7 @@ func (p *parser) begin() *CloseError {
 	}
 	copy(h.Mask[:], p.head[at:])
 	p.have, p.offset, p.inFrame = 0, 0, true
-	p.begun++
+	p.cost += frameCost
 	if h.OpCode.IsControl() {
 		return nil
 	}
@@ -201,6 +201,9 @@ func (p *parser) payload(part []byte, t taker) *CloseError {
 		out, fail := inflate(p.msg, p.limit)
 		returnMessage(p.msg)
 		p.msg = out
+		if out != nil {
+			p.cost += uint32(len(*out))
+		}
 		if fail != nil {
 			return fail
 		}

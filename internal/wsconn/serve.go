@@ -48,10 +48,10 @@ func (c *Conn) take(b []byte) error {
 	c.counted.bytes.Add(uint64(len(b)))
 	r := receivers.Get().(*receiver)
 	r.c = c
-	before := c.in.begun
+	before := c.in.cost
 	end := c.in.feed(b, r)
 	r.answer()
-	c.due.charge(len(b)+frameCost*int(c.in.begun-before), c.set.maxInbound, time.Duration(c.counted.heard.Load()))
+	c.due.charge(len(b)+int(c.in.cost-before), c.set.maxInbound, time.Duration(c.counted.heard.Load()))
 	r.c = nil
 	receivers.Put(r)
 	if end != nil {

@@ -35,7 +35,9 @@ type bodyReader struct {
 // Read reads from the request.
 func (b *bodyReader) Read(p []byte) (int, error) {
 	n, err := b.src.Read(p)
-	b.pace(n)
+	if err == nil {
+		b.pace(n) // at the end the connection's deadline is net/http's
+	}
 	var over *http.MaxBytesError
 	switch {
 	case errors.As(err, &over):

@@ -68,7 +68,9 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) (gatecast.Rece
 	}
 	charged := &chargedReader{src: plain, door: h}
 	defer charged.giveBack()
-	receipt, err := h.ingest(r.Context(), Source, charged, f, received)
+	// The request's context ends when the sender closes its side of the
+	// connection, which it may do as soon as it has sent everything.
+	receipt, err := h.ingest(context.WithoutCancel(r.Context()), Source, charged, f, received)
 	h.metrics.turnedAway(r.Context(), err, at)
 	return receipt, err
 }
@@ -144,12 +146,9 @@ func formatOf(contentType string) (senselink.Format, error) {
 }
 
 // refuse answers with err and logs it, once: what a sender did wrong is not
-// worth more than a debug line, what gatecast did wrong is.
+// worth more than a debug line, what gatecast did wrong is. It answers always:
+// net/http makes a 200 of silence.
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	if wentAway(r.Context(), err) {
-		h.opts.Log.Debug("sender went away", "error", err)
-		return
-	}
 	level, code := slog.LevelDebug, gatecast.CodeOf(err)
 	switch code {
 	case gatecast.Internal:

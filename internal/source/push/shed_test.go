@@ -2,7 +2,6 @@ package push
 
 import (
 	"bytes"
-	"context"
 	"io"
 	"log/slog"
 	"net/http"
@@ -104,18 +103,5 @@ func TestAFloodOfRefusalsIsLoggedOnceASecond(t *testing.T) {
 	post(h, event("a"), "")
 	if got := strings.Count(log.String(), "events refused"); got != 2 || !strings.Contains(log.String(), "not_logged=99") {
 		t.Errorf("%d lines: %s", got, &log)
-	}
-}
-
-func TestASenderThatWentAwayIsNotShed(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	j := &journal{wait: func(ctx context.Context) error {
-		cancel()
-		return &gatecast.Error{Code: gatecast.Unavailable, Cause: ctx.Err()}
-	}}
-	h := New(j, Options{})
-	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/", strings.NewReader(event("a"))).WithContext(ctx))
-	if got := testutil.ToFloat64(h.metrics.shed.WithLabelValues("journal")); got != 0 {
-		t.Errorf("counted %v times", got)
 	}
 }
