@@ -11,6 +11,7 @@ import (
 
 // figures are what the tests read of a report of gatecast bench.
 type figures struct {
+	Command string `json:"command"`
 	Machine struct {
 		CPUs int    `json:"cpus"`
 		Go   string `json:"go"`
@@ -51,8 +52,8 @@ func TestBenchMeasuresEveryTarget(t *testing.T) {
 	for _, f := range r.Figures {
 		if f.Target != "" {
 			targets[f.Target]++
-			if f.Verdict != "reached" && f.Verdict != "missed" {
-				t.Errorf("%s: %s has the verdict %q", f.Target, f.What, f.Verdict)
+			if f.Verdict != "" {
+				t.Errorf("%s: %s has the verdict %q, though the target is defined for other sizes", f.Target, f.What, f.Verdict)
 			}
 		}
 		if f.Value < 0 || f.Value == 0 && f.Target != "" && f.Target != "P3" {
@@ -63,6 +64,9 @@ func TestBenchMeasuresEveryTarget(t *testing.T) {
 		if targets[target] != n {
 			t.Errorf("%s was measured %d times, want %d", target, targets[target], n)
 		}
+	}
+	if strings.Contains(r.Command, "token") || !strings.Contains(r.Command, "--clients 40") {
+		t.Errorf("the report calls the command %q", r.Command)
 	}
 	if r.Machine.CPUs == 0 || !strings.HasPrefix(r.Machine.Go, "go") {
 		t.Errorf("the machine is described as %+v", r.Machine)
@@ -75,8 +79,14 @@ func TestBenchMeasuresAServerThatRuns(t *testing.T) {
 	s := start(t, t.TempDir())
 	mine := s.createApp(t)
 	var seen []string
-	for _, scenario := range []string{"latency", "fanout", "ingest", "storm"} {
-		r := runBench(t, scenario, "--json", "--clients", "20", "--burst", "1500", "--for", "500ms", "--server", s.base, "--token", s.token)
+	for scenario, args := range map[string][]string{
+		"latency": {"--for", "500ms"}, "fanout": {"--clients", "20", "--burst", "1500", "--for", "500ms"},
+		"ingest": {"--for", "500ms"}, "storm": {"--clients", "20"},
+	} {
+		r := runBench(t, append([]string{scenario, "--json", "--server", s.base, "--token", s.token}, args...)...)
+		if strings.Contains(r.Command, s.token) {
+			t.Errorf("the report holds the token: %q", r.Command)
+		}
 		for _, f := range r.Figures {
 			seen = append(seen, f.Target)
 		}

@@ -3,9 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"os"
+	"os/signal"
+	"slices"
 	"strconv"
-	"strings"
+	"syscall"
 
 	"github.com/urfave/cli/v3"
 
@@ -33,27 +36,43 @@ the machine when the server is started here. docs/performance.md explains the me
 	return c
 }
 
+// benchFlags are the flags that all the given scenarios heed together, and those
+// that every one heeds.
+func benchFlags(scenarios []bench.Scenario) []cli.Flag {
+	takes := func(name string) bool {
+		return slices.ContainsFunc(scenarios, func(s bench.Scenario) bool { return slices.Contains(s.Takes, name) })
+	}
+	var flags []cli.Flag
+	for _, f := range []cli.Flag{
+		&cli.IntFlag{Name: "clients", Usage: "so many clients at once", HideDefault: true},
+		&cli.IntFlag{Name: "burst", Usage: "so many events at once", HideDefault: true},
+		&cli.IntFlag{Name: "events", Usage: "so many events in the journal, at least 20000", HideDefault: true},
+		&cli.FloatFlag{Name: "rate", Usage: "events per second of what is sent by a timetable", HideDefault: true},
+		&cli.DurationFlag{Name: "for", Usage: "how long each steady load goes on", HideDefault: true},
+	} {
+		if takes(f.Names()[0]) {
+			flags = append(flags, f)
+		}
+	}
+	return append(
+		flags,
+		&cli.IntFlag{Name: "size", Usage: "`BYTES` of a push with its WebSocket header", Value: 1004},
+		&cli.StringFlag{
+			Name: "server", Usage: "`URL` of a server that runs; it gets events and apps of the measurement",
+			Sources: cli.EnvVars("GATECAST_BENCH_SERVER"), Category: "SERVER",
+		},
+		&cli.StringFlag{
+			Name: "token", Usage: "an administrator's token, for that server",
+			Sources: cli.EnvVars("GATECAST_TOKEN"), Category: "SERVER", HideDefault: true,
+		},
+		&cli.StringFlag{Name: "data", Usage: "keep the data of a server that is started here below `DIR`, while it runs", HideDefault: true},
+		jsonFlag(),
+	)
+}
+
 func benchOf(t terminal, name, help string, scenarios []bench.Scenario) *cli.Command {
 	return &cli.Command{
-		Name: name, Usage: help,
-		Flags: []cli.Flag{
-			&cli.IntFlag{Name: "clients", Usage: "so many clients at once", HideDefault: true},
-			&cli.IntFlag{Name: "burst", Usage: "so many events at once", HideDefault: true},
-			&cli.IntFlag{Name: "events", Usage: "so many events in the journal of a replay", HideDefault: true},
-			&cli.IntFlag{Name: "size", Usage: "`BYTES` of a push with its WebSocket header", Value: 1004},
-			&cli.FloatFlag{Name: "rate", Usage: "events per second of what is sent by a timetable", HideDefault: true},
-			&cli.DurationFlag{Name: "for", Usage: "how long each steady load goes on", HideDefault: true},
-			&cli.StringFlag{
-				Name: "server", Usage: "`URL` of a server that runs; it gets events and apps of the measurement",
-				Sources: cli.EnvVars("GATECAST_BENCH_SERVER"), Category: "SERVER",
-			},
-			&cli.StringFlag{
-				Name: "token", Usage: "an administrator's token, for that server",
-				Sources: cli.EnvVars("GATECAST_TOKEN"), Category: "SERVER", HideDefault: true,
-			},
-			&cli.StringFlag{Name: "data", Usage: "keep the data of a server that is started here below `DIR`, while it runs", HideDefault: true},
-			jsonFlag(),
-		},
+		Name: name, Usage: help, Flags: benchFlags(scenarios),
 		Action: func(ctx context.Context, c *cli.Command) error { return runBench(ctx, t, c, scenarios) },
 	}
 }
@@ -63,6 +82,10 @@ func runBench(ctx context.Context, t terminal, c *cli.Command, scenarios []bench
 	if err != nil {
 		return err
 	}
+	// A reader that has seen enough must not end the process before its servers
+	// and directories are gone.
+	signal.Ignore(syscall.SIGPIPE)
+	defer signal.Reset(syscall.SIGPIPE)
 	p := newProgress(t.err)
 	o.Progress = p.line
 	r, err := bench.Run(ctx, scenarios, o)
@@ -82,7 +105,7 @@ func runBench(ctx context.Context, t terminal, c *cli.Command, scenarios []bench
 
 func benchOptions(c *cli.Command) (bench.Options, error) {
 	o := bench.Options{
-		Command: strings.Join(append([]string{c.FullName()}, os.Args[min(len(os.Args), 3):]...), " "),
+		Command: commandLine(c),
 		Server:  c.String("server"), Token: c.String("token"), Data: c.String("data"),
 		Clients: c.Int("clients"), Burst: c.Int("burst"), Events: c.Int("events"), Size: c.Int("size"),
 		Rate: c.Float("rate"), For: c.Duration("for"),
@@ -97,7 +120,7 @@ func benchOptions(c *cli.Command) (bench.Options, error) {
 	}{
 		{"clients", float64(o.Clients), 1, 1_000_000},
 		{"burst", float64(o.Burst), 1, 1_000_000},
-		{"events", float64(o.Events), 1, 100_000_000},
+		{"events", float64(o.Events), 20_000, 100_000_000},
 		{"size", float64(o.Size), bench.MinSize, bench.MaxSize},
 		{"rate", o.Rate, 0.001, 1_000_000},
 		{"for", o.For.Seconds(), 0.1, 3600},
@@ -111,6 +134,9 @@ func benchOptions(c *cli.Command) (bench.Options, error) {
 		if o.Server, err = serverAddress(c); err != nil {
 			return o, err
 		}
+		if u, err := url.Parse(o.Server); err != nil || u.Path != "" || u.User != nil {
+			return o, usage(c, "--server %q is more than http://HOST:PORT or https://HOST:PORT", c.String("server"))
+		}
 		if o.Token == "" {
 			return o, usage(c, "--server needs --token (or GATECAST_TOKEN), an administrator's: apps are made for the clients")
 		}
@@ -121,6 +147,18 @@ func benchOptions(c *cli.Command) (bench.Options, error) {
 	}
 	o.Program = program
 	return o, nil
+}
+
+// commandLine is what was typed, for the report, but for the token: reports are
+// shown around.
+func commandLine(c *cli.Command) string {
+	line := c.FullName()
+	for _, name := range []string{"clients", "burst", "events", "size", "rate", "for", "server", "data"} {
+		if c.IsSet(name) {
+			line += fmt.Sprintf(" --%s %v", name, c.Value(name))
+		}
+	}
+	return line
 }
 
 func plainNumber(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }

@@ -3,8 +3,11 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
+
+	"golang.org/x/term"
 
 	"github.com/gatecast/gatecast/internal/bench"
 )
@@ -60,13 +63,16 @@ func machineLine(r *bench.Report) string {
 func verdictLine(r *bench.Report) string {
 	judged := 0
 	for _, f := range r.Figures {
-		if f.Want != nil {
+		if f.Want != nil && !f.Doubtful {
 			judged++
 		}
 	}
 	missed := r.Missed()
-	if judged == 0 {
+	switch {
+	case judged == 0:
 		return "None of these figures has a target."
+	case !r.Usual:
+		return "No verdicts: the targets are defined for measurements without --clients, --burst, --events, --size, --rate and --for."
 	}
 	line := fmt.Sprintf("%d of %d targets reached.", judged-len(missed), judged)
 	for _, f := range missed {
@@ -80,7 +86,7 @@ func verdictLine(r *bench.Report) string {
 type progress struct {
 	w     io.Writer
 	live  bool
-	shown int // columns on the line
+	shown bool
 }
 
 func newProgress(w io.Writer) *progress { return &progress{w: w, live: isTerminal(w)} }
@@ -91,14 +97,32 @@ func (p *progress) line(scenario, text string) {
 		fmt.Fprintln(p.w, line)
 		return
 	}
-	p.clear()
-	fmt.Fprint(p.w, line)
-	p.shown = columns(line)
+	fmt.Fprint(p.w, "\r\x1b[K"+cut(line, p.width()))
+	p.shown = true
+}
+
+// width is how much of a line can be written without the terminal's beginning
+// another.
+func (p *progress) width() int {
+	if f, ok := p.w.(*os.File); ok {
+		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 1 {
+			return w - 1
+		}
+	}
+	return 79
+}
+
+func cut(line string, width int) string {
+	for columns(line) > width {
+		runes := []rune(line)
+		line = string(runes[:len(runes)-1])
+	}
+	return line
 }
 
 func (p *progress) clear() {
-	if p.shown > 0 {
-		fmt.Fprint(p.w, "\r"+strings.Repeat(" ", p.shown)+"\r")
-		p.shown = 0
+	if p.shown {
+		fmt.Fprint(p.w, "\r\x1b[K")
+		p.shown = false
 	}
 }

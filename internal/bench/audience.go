@@ -20,6 +20,8 @@ type audience struct {
 	inflate inflater // the worker's
 	next    []uint64 // number of the event that each client waits for; the worker's
 
+	mayRepeat bool // after a crash: what was not confirmed comes again
+
 	goal    atomic.Uint64 // event that everybody is to get
 	reached atomic.Int64  // clients that have it
 	level   chan struct{} // gets a token when all have it
@@ -33,7 +35,9 @@ type audience struct {
 // connections: they may come in any order, but each comes once.
 type timing struct {
 	table load.Timetable
+	first uint64                  // number of its first event
 	left  []int                   // events that each client still waits for; the worker's
+	seen  [][]bool                // which of them each client has; the worker's
 	took  *hdrhistogram.Histogram // µs; the worker's
 }
 
@@ -78,6 +82,14 @@ func (a *audience) Frame(client int, head []byte, _ int) {
 // clock takes the latency of an event that belongs to a timetable.
 func (a *audience) clock(t *timing, client int, n uint64) {
 	late := time.Since(t.table.Due(n))
+	if n < t.first || n-t.first >= uint64(len(t.seen[client])) {
+		return // sent before
+	}
+	if t.seen[client][n-t.first] {
+		a.repeated.Add(1)
+		return
+	}
+	t.seen[client][n-t.first] = true
 	_ = t.took.RecordValue(min(max(1, late.Microseconds()), t.took.HighestTrackableValue()))
 	a.next[client] = max(a.next[client], n+1)
 	if t.left[client]--; t.left[client] == 0 {
@@ -95,12 +107,13 @@ func (a *audience) arrived() {
 	}
 }
 
-// time has every client wait for so many events of a timetable, and returns
-// where their latencies will be once they have come.
-func (a *audience) time(table load.Timetable, events int) *hdrhistogram.Histogram {
-	t := &timing{table: table, left: make([]int, len(a.next)), took: hdrhistogram.New(1, int64(patience/time.Microsecond), 3)}
+// time has every client wait for so many events of a timetable, from first on,
+// and returns where their latencies will be once they have come.
+func (a *audience) time(table load.Timetable, first uint64, events int) *hdrhistogram.Histogram {
+	t := &timing{table: table, first: first, left: make([]int, len(a.next)), seen: make([][]bool, len(a.next))}
+	t.took = hdrhistogram.New(1, int64(patience/time.Microsecond), 3)
 	for i := range t.left {
-		t.left[i] = events
+		t.left[i], t.seen[i] = events, make([]bool, events)
 	}
 	a.reached.Store(0)
 	a.timed.Store(t)
@@ -137,6 +150,9 @@ func (a *audience) await(ctx context.Context, patience time.Duration) error {
 func (a *audience) complete() error {
 	if lost := a.lost.Load(); lost > 0 {
 		return fmt.Errorf("the clients have missed %d events", lost)
+	}
+	if repeated := a.repeated.Load(); repeated > 0 && !a.mayRepeat {
+		return fmt.Errorf("the clients were sent %d events again", repeated)
 	}
 	return nil
 }

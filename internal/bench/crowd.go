@@ -3,11 +3,12 @@ package bench
 import (
 	"context"
 	"crypto/rand"
-	"crypto/tls"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
 
+	"github.com/gatecast/gatecast"
 	"github.com/gatecast/gatecast/internal/bench/load"
 	"github.com/gatecast/gatecast/internal/bench/subject"
 	"github.com/gatecast/gatecast/internal/bench/swarm"
@@ -38,9 +39,7 @@ func (l *lab) gather(ctx context.Context, s *subject.Server, a *audience, w wish
 	if w.deflate {
 		o.Head = deflatedHead
 	}
-	if s.Secure() {
-		o.TLS = &tls.Config{InsecureSkipVerify: true} // the certificate was made here, for this measurement
-	}
+	o.TLS = s.TLS()
 	return l.connect(ctx, s.Host(), a, o, func(client int) []byte { return upgrade(s, w, client) })
 }
 
@@ -59,9 +58,21 @@ func (l *lab) connect(ctx context.Context, host string, a *audience, o swarm.Opt
 	})
 	defer stop()
 	if err := sw.Connect(ctx, host, n, request); err != nil {
-		return nil, fmt.Errorf("connect %d clients: %w", n, err)
+		return nil, notAll(sw, n, err)
 	}
 	return &crowd{a, sw}, nil
+}
+
+// notAll says how far clients have got, and what held them up.
+func notAll(sw *swarm.Swarm, n int, err error) error {
+	st := sw.Stats()
+	if !errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("connect %s clients: %w", thousands(int64(n)), err)
+	}
+	e := gatecast.Errorf(gatecast.Unavailable, "after %v only %s of %s clients are connected; the others were told %s times to come back",
+		patience, thousands(st.Open), thousands(int64(n)), thousands(st.Retries))
+	e.Remedy = "measure with fewer --clients, or raise websocket.max_connections or websocket.handshakes_per_second of the server"
+	return e
 }
 
 // watch tells once a second how far something is, until it is stopped.

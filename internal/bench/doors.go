@@ -25,7 +25,8 @@ func doors(ctx context.Context, l *lab) error {
 		{name: "compressed", own: subject.Own{Settings: []string{"--websocket.deflate=true"}}, wish: wish{deflate: true}},
 	}
 	if l.opts.Server != "" {
-		ways = ways[:1] // a server that runs has the doors it has
+		ways = ways[:1] // a server that runs has the door it has
+		ways[0].name = "this server"
 	}
 	for _, w := range ways {
 		if err := l.door(ctx, w.name, w.own, w.wish, n); err != nil {

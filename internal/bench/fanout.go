@@ -218,8 +218,10 @@ func (l *lab) oneByOne(ctx context.Context, b *bare, s *stage) error {
 	l.found(Figure{What: fmt.Sprintf("bare write(2) loop, one event to %s sockets, %d writer(s)", thousands(int64(n)), writers), Value: best.perSecond(), Unit: "deliveries/s"})
 	l.found(Figure{What: fmt.Sprintf("one event to %s clients, stored first", thousands(int64(n))), Value: mine.perSecond(), Unit: "deliveries/s"})
 	l.found(Figure{What: "the same, of the bare loop", Target: "P1", Value: best.wall.Seconds() / mine.wall.Seconds(), Unit: "x", Want: atLeast(0.9)})
-	l.found(Figure{What: "server CPU per delivery, one by one", Value: total(ours).perDelivery(), Unit: "µs",
-		Note: fmt.Sprintf("bare loop %s µs", number(total(theirs[writers-1]).perDelivery()))})
+	l.found(Figure{
+		What: "server CPU per delivery, one by one", Value: total(ours).perDelivery(), Unit: "µs",
+		Note: fmt.Sprintf("bare loop %s µs", number(total(theirs[writers-1]).perDelivery())),
+	})
 	return nil
 }
 
@@ -256,11 +258,17 @@ func (l *lab) bursts(ctx context.Context, b *bare, s *stage) error {
 			return err
 		}
 		ours = append(ours, mine)
-		its, err := b.deliver(ctx, bareBurst, runtime.GOMAXPROCS(0))
-		if err != nil {
-			return err
+		best := spent{}
+		for w := range runtime.GOMAXPROCS(0) {
+			its, err := b.deliver(ctx, bareBurst, w+1)
+			if err != nil {
+				return err
+			}
+			if best.deliveries == 0 || its.wall < best.wall {
+				best = its
+			}
 		}
-		theirs = append(theirs, its)
+		theirs = append(theirs, best)
 	}
 	mine, its := middle(ours), middle(theirs)
 	l.found(Figure{What: "bare write(2) loop, back to back", Value: its.perSecond(), Unit: "deliveries/s"})

@@ -33,7 +33,7 @@ func idle(ctx context.Context, l *lab) error {
 		return err
 	}
 	watch := cmp.Or(l.opts.For, settle)
-	empty, err := l.quiet(ctx, server, watch/4)
+	empty, err := l.quiet(ctx, server, watch)
 	if err != nil {
 		return err
 	}
@@ -55,7 +55,7 @@ func idle(ctx context.Context, l *lab) error {
 	}
 	l.found(Figure{What: "memory of the server without clients", Value: float64(empty) / (1 << 20), Unit: "MiB"})
 	l.found(Figure{What: fmt.Sprintf("memory of the server with %s idle clients", thousands(int64(n))), Value: float64(full) / (1 << 20), Unit: "MiB"})
-	l.found(Figure{What: "memory of an idle connection", Target: "P3", Value: float64(full-empty) / float64(n) / 1024, Unit: "KiB", Want: atMost(6)})
+	l.found(Figure{What: "memory of an idle connection", Target: "P3", Value: float64(full-empty) / float64(n) / 1024, Unit: "KiB", Want: atMost(6), Doubtful: l.attached(), Note: l.sharedNote("its memory may hold what others have used")})
 	return nil
 }
 

@@ -66,8 +66,10 @@ func replay(ctx context.Context, l *lab) error {
 		return err
 	}
 	l.found(Figure{What: fmt.Sprintf("first event near the end of %s", thousands(few)), Value: early.Seconds() * 1000, Unit: "ms"})
-	l.found(Figure{What: fmt.Sprintf("first event near the end of %s", thousands(int64(total))), Target: "P6", Value: late.Seconds() * 1000, Unit: "ms",
-		Want: atMost(max(20, 2*early.Seconds()*1000))})
+	l.found(Figure{
+		What: fmt.Sprintf("first event near the end of %s", thousands(int64(total))), Target: "P6", Value: late.Seconds() * 1000, Unit: "ms",
+		Want: atMost(max(20, 2*early.Seconds()*1000)),
+	})
 	note := "the IDs of the last hour are remembered, to drop duplicates"
 	l.found(Figure{What: fmt.Sprintf("server memory with %s events stored", thousands(few)), Value: float64(before.Resident) / (1 << 20), Unit: "MiB"})
 	l.found(Figure{What: fmt.Sprintf("server memory with %s events stored", thousands(int64(total))), Value: float64(after.Resident) / (1 << 20), Unit: "MiB", Note: note})

@@ -12,6 +12,7 @@ type Report struct {
 	Command string    `json:"command"`
 	Server  string    `json:"server"` // URL, or "started here"
 	Machine Machine   `json:"machine"`
+	Usual   bool      `json:"usual"` // measured as the targets are defined; if not, there are no verdicts
 	Figures []Figure  `json:"figures"`
 }
 
@@ -25,6 +26,9 @@ type Figure struct {
 	Want     *Bound  `json:"want,omitempty"`
 	Verdict  Verdict `json:"verdict,omitempty"`
 	Note     string  `json:"note,omitempty"`
+
+	// Doubtful figures are told and not judged: Note says why.
+	Doubtful bool `json:"doubtful,omitempty"`
 }
 
 // Bound is what a figure has to reach. One of the two is set.

@@ -3,9 +3,11 @@ package bench
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/gatecast/gatecast"
@@ -35,38 +37,45 @@ type Options struct {
 	Progress func(scenario, line string)
 }
 
+// usual reports whether what is measured is what the targets are defined for.
+func (o Options) usual() bool {
+	return o.Clients == 0 && o.Burst == 0 && o.Events == 0 && (o.Size == 0 || o.Size == load.DefaultSize) && o.Rate == 0 && o.For == 0
+}
+
 // Scenario is one thing that can be measured.
 type Scenario struct {
-	Name string
-	Help string // one line
-	run  func(ctx context.Context, l *lab) error
+	Name  string
+	Help  string   // one line
+	Takes []string // which of the options clients, burst, events, rate and for it heeds
+	run   func(ctx context.Context, l *lab) error
 }
 
 // Scenarios returns all there are, in the order in which they are run together.
 func Scenarios() []Scenario {
 	return []Scenario{
-		{"fanout", "One event to thousands of clients: one by one, in a burst, and at a steady rate", fanout},
-		{"growth", "What a delivery costs with 100, 1,000 and 10,000 clients", growth},
-		{"doors", "What a delivery costs over TLS and with compression", doors},
-		{"idle", "Memory of a connection with nothing to do", idle},
-		{"latency", "From the moment an event is due to the client's read", latency},
-		{"ingest", "Events stored per second: one sender, many, and batches", ingest},
-		{"replay", "Catching up from the journal", replay},
-		{"storm", "Everybody comes back at once after a restart", storm},
+		{"fanout", "One event to thousands of clients: one by one, in a burst, and at a steady rate", []string{"clients", "burst", "rate", "for"}, fanout},
+		{"growth", "What a delivery costs with 100, 1,000 and 10,000 clients", []string{"clients"}, growth},
+		{"doors", "What a delivery costs over TLS and with compression", []string{"clients"}, doors},
+		{"idle", "Memory of a connection with nothing to do", []string{"clients", "for"}, idle},
+		{"latency", "From the moment an event is due to the client's read", []string{"rate", "for"}, latency},
+		{"ingest", "Events stored per second: one sender, many, and batches", []string{"for"}, ingest},
+		{"replay", "Catching up from the journal", []string{"events"}, replay},
+		{"storm", "Everybody comes back at once after a restart", []string{"clients"}, storm},
 	}
 }
 
 // The sizes of a push, in bytes with its WebSocket header, that can be measured.
 const (
 	MinSize = load.MinSize
-	MaxSize = 1 << 20
+	MaxSize = 200 << 10 // a server whose settings nobody has touched takes events of 256 KiB
 )
 
 // Run measures scenarios one after the other. What was found before an error
 // is in the report too.
 func Run(ctx context.Context, scenarios []Scenario, o Options) (*Report, error) {
+	usual := o.usual()
 	o.Size = cmp.Or(o.Size, load.DefaultSize)
-	r := &Report{Started: time.Now(), Command: o.Command, Server: cmp.Or(o.Server, "started here")}
+	r := &Report{Usual: usual, Started: time.Now(), Command: o.Command, Server: cmp.Or(o.Server, "started here")}
 	defer func() { r.Seconds = time.Since(r.Started).Seconds() }()
 	data, err := os.MkdirTemp(o.Data, "gatecast-bench-")
 	if err != nil {
@@ -83,10 +92,22 @@ func Run(ctx context.Context, scenarios []Scenario, o Options) (*Report, error) 
 	for _, s := range scenarios {
 		l := &lab{opts: o, scenario: s.Name, report: r, data: filepath.Join(data, s.Name)}
 		if err := l.measure(ctx, s); err != nil {
-			return r, fmt.Errorf("%s: %w", s.Name, err)
+			return r, within(s.Name, err)
 		}
 	}
 	return r, nil
+}
+
+// within says in which scenario an error happened. Its remedy stays one.
+func within(scenario string, err error) error {
+	var e *gatecast.Error
+	if !errors.As(err, &e) {
+		return fmt.Errorf("%s: %w", scenario, err)
+	}
+	told := *e
+	told.Message = scenario + ": " + strings.TrimSuffix(strings.TrimSuffix(err.Error(), e.Error())+e.Message, ": ")
+	told.Cause = err
+	return &told
 }
 
 // lab is where one scenario takes place.
@@ -124,10 +145,37 @@ func (l *lab) tell(format string, args ...any) {
 	}
 }
 
-// found adds a figure to the report.
+// found adds a figure to the report. It is judged if what was measured is what
+// the target is defined for, and if the figure can be trusted.
 func (l *lab) found(f Figure) {
 	f.Scenario = l.scenario
-	l.report.Figures = append(l.report.Figures, f.judged())
+	if l.report.Usual && !f.Doubtful {
+		f = f.judged()
+	}
+	l.report.Figures = append(l.report.Figures, f)
+}
+
+// attached reports whether somebody else's server is measured: what it has done
+// before, and does beside, is in its memory and its CPU time.
+func (l *lab) attached() bool { return l.opts.Server != "" }
+
+// sharedNote is said of figures of a server that was there before.
+func (l *lab) sharedNote(note string) string {
+	if !l.attached() {
+		return ""
+	}
+	return note
+}
+
+// volatile reports whether the data lie in memory, where fsync does nothing.
+func (l *lab) volatile() bool { return inMemory(l.report.Machine.DataSystem) }
+
+// diskNote is said of figures that mean nothing without a disk.
+func (l *lab) diskNote() string {
+	if !l.volatile() {
+		return ""
+	}
+	return "the data lie in memory (" + l.report.Machine.DataSystem + "), where fsync does nothing: name a directory on a disk with --data"
 }
 
 // server returns the one to measure: with settings if it is started here.

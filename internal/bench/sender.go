@@ -20,7 +20,7 @@ type sender struct {
 }
 
 func (l *lab) sender(ctx context.Context, s *subject.Server, e *load.Events) (*sender, error) {
-	p, err := load.Dial(ctx, s.Host(), s.Token(), s.Secure())
+	p, err := load.Dial(ctx, target(s))
 	if err != nil {
 		return nil, err
 	}
@@ -28,14 +28,24 @@ func (l *lab) sender(ctx context.Context, s *subject.Server, e *load.Events) (*s
 	return &sender{events: e, server: s, post: p}, nil
 }
 
-// most is how many events a request has at most: what a server takes whose
-// settings nobody has touched.
-const most = 1000
+func target(s *subject.Server) load.Target {
+	return load.Target{Host: s.Host(), Token: s.Token(), TLS: s.TLS()}
+}
+
+// What a request has at most: what a server takes whose settings nobody has
+// touched, and a little less.
+const (
+	mostEvents = 1000
+	mostBytes  = 7 << 20
+)
+
+// most is how many events of this size a request has at most.
+func most(e *load.Events) int { return max(1, min(mostEvents, mostBytes/e.Size())) }
 
 // bodies returns the requests for the next n events.
 func (s *sender) bodies(n int) (all [][]byte) {
 	for n > 0 {
-		part := min(n, most)
+		part := min(n, most(s.events))
 		all = append(all, s.events.Batch(s.last+1, s.last+uint64(part)))
 		s.last += uint64(part)
 		n -= part
@@ -57,10 +67,10 @@ func (s *sender) send(n int) error {
 // what is measured.
 func (s *sender) fill(ctx context.Context, n int, progress func(done int)) error {
 	for done := 0; done < n && ctx.Err() == nil; {
-		part := min(most, n-done)
+		part := min(most(s.events), n-done)
 		for _, body := range s.bodies(part) {
 			err := s.post.Post(body)
-			for gatecast.CodeOf(err) == gatecast.Unavailable && ctx.Err() == nil {
+			for gatecast.CodeOf(err) == gatecast.TooMany && ctx.Err() == nil {
 				err = s.post.Post(body)
 			}
 			if err != nil {
@@ -91,7 +101,7 @@ func (p *posters) run(ctx context.Context) error {
 		work.Go(func() {
 			for ctx.Err() == nil && failed[i] == nil {
 				switch err := c.Post(p.body(p.next.Add(1))); {
-				case gatecast.CodeOf(err) == gatecast.Unavailable:
+				case gatecast.CodeOf(err) == gatecast.TooMany:
 					p.shed.Add(1)
 				case err != nil:
 					failed[i] = err

@@ -15,7 +15,7 @@ import (
 // gone.
 func writeAll(ctx context.Context, sockets []int, frame []byte) (gone []int) {
 	for _, fd := range sockets {
-		n, err := unix.Write(fd, frame)
+		n, err := write(fd, frame)
 		if n < len(frame) || err != nil {
 			if !finish(ctx, fd, frame[max(n, 0):], err) {
 				gone = append(gone, fd)
@@ -41,7 +41,7 @@ func finish(ctx context.Context, fd int, rest []byte, err error) bool {
 			return false
 		}
 		var n int
-		if n, err = unix.Write(fd, rest); err == nil {
+		if n, err = write(fd, rest); err == nil {
 			if rest = rest[n:]; len(rest) == 0 {
 				return true
 			}

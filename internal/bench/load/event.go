@@ -43,6 +43,9 @@ func NewEvents(size int) *Events {
 	return &Events{run: 100_000 + binary.NativeEndian.Uint64(b[:])%900_000, size: max(size, MinSize)}
 }
 
+// Size is how many bytes an event has as it is posted, at most.
+func (e *Events) Size() int { return e.size + 128 }
+
 // prefix is how every push of a record begins, up to the number.
 const prefix = `{"code":30000,"desc":"","message":"push record","data":{"id":`
 

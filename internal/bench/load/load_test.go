@@ -92,7 +92,7 @@ func TestAPosterTellsWhatTheServerAnswered(t *testing.T) {
 		fmt.Fprint(w, strings.Repeat("so ", 1000)[:2000]) // short enough to come with a length
 	}))
 	defer srv.Close()
-	p, err := Dial(t.Context(), strings.TrimPrefix(srv.URL, "http://"), "token", false)
+	p, err := Dial(t.Context(), Target{Host: strings.TrimPrefix(srv.URL, "http://"), Token: "token"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +102,7 @@ func TestAPosterTellsWhatTheServerAnswered(t *testing.T) {
 		busy, bad bool
 	}{{body: "fine"}, {body: "busy", busy: true}, {body: "wrong", bad: true}, {body: "slow down", busy: true}, {body: "fine"}} {
 		err := p.Post([]byte(test.body))
-		if busy := gatecast.CodeOf(err) == gatecast.Unavailable; (err != nil) != (test.busy || test.bad) || busy != test.busy {
+		if busy := gatecast.CodeOf(err) == gatecast.TooMany; (err != nil) != (test.busy || test.bad) || busy != test.busy {
 			t.Errorf("%s: %v", test.body, err)
 		}
 	}

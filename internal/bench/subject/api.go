@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -20,11 +21,8 @@ type api struct {
 	http        *http.Client
 }
 
-func newAPI(base, token string) api {
-	// The certificate of a server started here is known to nobody, and what is
-	// measured holds no secret.
-	t := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
-	return api{base, token, &http.Client{Timeout: 30 * time.Second, Transport: t}}
+func newAPI(base, token string, secure *tls.Config) api {
+	return api{base, token, &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{TLSClientConfig: secure}}}
 }
 
 // call sends in as JSON, if not nil, and reads the answer into out, if not nil.
@@ -46,6 +44,14 @@ func (a api) call(ctx context.Context, method, path string, in, out any) error {
 	return nil
 }
 
+// innermost is "connection refused" without the layers.
+func innermost(err error) error {
+	for next := errors.Unwrap(err); next != nil; next = errors.Unwrap(err) {
+		err = next
+	}
+	return err
+}
+
 func (a api) send(ctx context.Context, method, path string, body []byte) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, method, a.base+path, bytes.NewReader(body))
 	if err != nil {
@@ -57,7 +63,7 @@ func (a api) send(ctx context.Context, method, path string, body []byte) ([]byte
 	req.Header.Set("Authorization", "Bearer "+a.token)
 	res, err := a.http.Do(req)
 	if err != nil {
-		e := gatecast.Errorf(gatecast.Unavailable, "cannot reach %s", a.base)
+		e := gatecast.Errorf(gatecast.Unavailable, "cannot reach %s: %v", a.base, innermost(err))
 		e.Remedy, e.Cause = "is the server running? give its address with --server", err
 		return nil, e
 	}

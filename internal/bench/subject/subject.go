@@ -10,7 +10,9 @@ package subject
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -30,7 +32,9 @@ type Server struct {
 // Attach returns a server that runs already. The token must be an
 // administrator's.
 func Attach(url, token string) *Server {
-	return &Server{URL: url, api: newAPI(url, token)}
+	s := &Server{URL: url}
+	s.api = newAPI(url, token, s.TLS())
+	return s
 }
 
 // Own says how to start a server.
@@ -68,7 +72,8 @@ func (s *Server) begin(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the administrator's token: %w", err)
 	}
-	s.URL, s.api = url, newAPI(url, strings.TrimSpace(string(token)))
+	s.URL = url
+	s.api = newAPI(url, strings.TrimSpace(string(token)), s.TLS())
 	return nil
 }
 
@@ -77,6 +82,20 @@ func (s *Server) IsOwn() bool { return s.own != nil }
 
 // Secure reports whether clients have to speak TLS.
 func (s *Server) Secure() bool { return strings.HasPrefix(s.URL, "https://") }
+
+// TLS is how clients have to speak to the server; nil is without. The
+// certificate of a server that was started here is known to nobody, and is not
+// looked at; that of any other is.
+func (s *Server) TLS() *tls.Config {
+	switch {
+	case !s.Secure():
+		return nil
+	case s.own != nil:
+		return &tls.Config{InsecureSkipVerify: true}
+	}
+	name, _, _ := net.SplitHostPort(s.Host())
+	return &tls.Config{ServerName: name}
+}
 
 // Host is the address for a client's dial.
 func (s *Server) Host() string {

@@ -29,7 +29,8 @@ func TestMain(m *testing.M) {
 func pretendToServe() {
 	arg := func(name string) string { return os.Args[slices.Index(os.Args, name)+1] }
 	_ = os.WriteFile(filepath.Join(arg("--data"), "admin.token"), []byte("secret\n"), 0o600)
-	_ = os.WriteFile(arg("--ready-file"), []byte("http://127.0.0.1:1\n"), 0o600)
+	_ = os.WriteFile(arg("--ready-file")+".new", []byte("http://127.0.0.1:1\n"), 0o600)
+	_ = os.Rename(arg("--ready-file")+".new", arg("--ready-file"))
 	for start := time.Now(); time.Since(start) < 20*time.Millisecond; { // uses some CPU time
 	}
 	_, _ = os.Stdin.Read(make([]byte, 1))
