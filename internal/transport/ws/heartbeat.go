@@ -90,7 +90,14 @@ func (s *shard) earliest(c *conn, due time.Time) time.Time {
 	if !r.clock.next.IsZero() && r.clock.next.Before(due) {
 		due = r.clock.next
 	}
-	if late := r.clock.waiting.Add(s.opts.ConfirmTimeout); !r.clock.waiting.IsZero() && !r.silent.Load() && late.Before(due) {
+	if r.clock.waiting.IsZero() || r.silent.Load() {
+		return due
+	}
+	late := r.clock.waiting.Add(s.opts.ConfirmTimeout)
+	if now := s.opts.Now(); !late.After(now) {
+		late = now.Add(s.opts.ConfirmTimeout) // it had its time and may be gone: watch will see later
+	}
+	if late.Before(due) {
 		due = late
 	}
 	return due

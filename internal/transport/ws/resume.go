@@ -99,12 +99,27 @@ func (s *shard) resume(c *conn) (seen int) {
 		seen += len(events)
 		s.chosen.choose(c.view, c.who.born, events, s.frames)
 		if !c.push(s.chosen, s.metrics) {
+			s.goOnIfClaimed(c)
 			return seen
 		}
 		c.trail.pass(events[len(events)-1].Seq)
 	}
 	s.line(c)
 	return seen
+}
+
+// goOnIfClaimed brings on a connection that has stopped for want of
+// acknowledgements, if it has acknowledged beforehand what it was sent just now:
+// no message will say so again.
+func (s *shard) goOnIfClaimed(c *conn) {
+	a := c.receipt.acks
+	if a == nil || a.credit() > 0 {
+		return
+	}
+	s.reckon(c)
+	if a.credit() > 0 && !c.trail.over.Load() && !c.sock.Stats().Waiting {
+		s.line(c)
+	}
 }
 
 // waits reports whether the journal would be read for nothing: the client has

@@ -385,6 +385,43 @@ func (s *site) awaitInFlight(n int) {
 	}
 }
 
+// TestAnAcknowledgementMayComeBeforeWhatItIsFor has a client acknowledge events
+// that it was not sent yet: no later message says so again.
+func TestAnAcknowledgementMayComeBeforeWhatItIsFor(t *testing.T) {
+	for name, ring := range map[string]int{"from memory": 64, "from the journal": 4} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, ring, quick())
+			s.publish(1, 10, 0, gatecast.Record)
+			s.awaitHead(10)
+			p := s.ask("ack=manual&inflight=2&since=earliest")
+			p.text() // 20010
+			p.write(gows.NewTextFrame([]byte(`{"ack":10}`)))
+			for want := 1; want <= 10; want++ {
+				if text := p.text(); !strings.Contains(text, fmt.Sprintf(`"seq":%d,`, want)) {
+					t.Fatalf("got %s, want event %d", text, want)
+				}
+			}
+		})
+	}
+}
+
+// TestAClientThatMayBeGoneIsLookedAtNowAndThen: neither heard of nor
+// acknowledged by its system, it ignores nothing, and watching it all the time
+// would make it answer no sooner.
+func TestAClientThatMayBeGoneIsLookedAtNowAndThen(t *testing.T) {
+	now := time.Now()
+	s := &shard{opts: Options{Now: func() time.Time { return now }}.withDefaults()}
+	c := &conn{}
+	c.receipt.clock.waiting = now.Add(-2 * s.opts.ConfirmTimeout)
+	if due := s.earliest(c, now.Add(time.Hour)); !due.After(now) {
+		t.Errorf("it is due %v ago, and so again and again", now.Sub(due))
+	}
+	c.receipt.clock.waiting = now.Add(-time.Second)
+	if due := s.earliest(c, now.Add(time.Hour)); !due.Equal(now.Add(s.opts.ConfirmTimeout - time.Second)) {
+		t.Errorf("it is due in %v", due.Sub(now))
+	}
+}
+
 func TestClientThatNeverAnswersIsLiveOnlyAndDoesNotHoldItsCursorBack(t *testing.T) {
 	o := quick()
 	o.Confirm.ConfirmTimeout, o.Heartbeat = 20*time.Millisecond, 10*time.Millisecond

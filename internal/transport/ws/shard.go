@@ -128,6 +128,7 @@ func (s *shard) push(g *group, c *conn, now time.Time) {
 	s.expect(c, now)
 	if !all {
 		s.leave(c)
+		s.goOnIfClaimed(c)
 	}
 }
 
