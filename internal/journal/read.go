@@ -13,6 +13,9 @@ import (
 // into an error and not into silence.
 const readTimeout = 5 * time.Second
 
+// readMost is how many events one Read brings into memory at most.
+const readMost = 1000
+
 // Read returns up to limit events with a Seq beyond after, oldest first. It does
 // not wait: at the end it returns none. It may return fewer than there are, but
 // none only at the end. Damaged events are left out and reported by Holes. A
@@ -31,6 +34,8 @@ func (j *Journal) Read(ctx context.Context, after gatecast.Seq, limit int) ([]ga
 	if after == last {
 		return nil, nil
 	}
+	limit = min(limit, readMost)
+	// What goes on without a break comes quickly; what does not is looked into.
 	if events := j.link.runs.page(ctx, after, last, limit); len(events) > 0 {
 		return events, nil
 	}
@@ -68,7 +73,7 @@ func (j *Journal) endAtLeast(ctx context.Context, after gatecast.Seq) (gatecast.
 func (j *Journal) readStretch(ctx context.Context, from, last gatecast.Seq, limit int) ([]gatecast.Event, gatecast.Seq, error) {
 	rctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	msgs, err := j.fetch.fetch(rctx, from+1, min(limit, 1000))
+	msgs, err := j.fetch.fetch(rctx, from+1, limit)
 	if err != nil {
 		return nil, from, unavailable(ctx, "the journal cannot be read at the moment", err)
 	}

@@ -14,15 +14,15 @@ import (
 	"time"
 )
 
-// wire is the committer's own connection to the embedded server: the few verbs
-// of the NATS protocol that a publisher needs, spoken by the goroutine that
-// waits for the answers. A client library has goroutines of its own for writing,
+// wire is a connection of our own to the embedded server, the committer's or a
+// run's: the few verbs of the NATS protocol that they need, spoken by the
+// goroutine that waits for the answers. A client library has goroutines of its own for writing,
 // reading and handing over, and on an idle machine waking each of them costs
 // more than the message. It is owned by one goroutine.
 //
 // The connection is a synchronous pipe. While we write, the server reads in a
 // goroutine that waits for nothing of ours; its answers wait, bounded by the
-// number of messages of one commit, until we read them.
+// messages of one commit or by what a run asks for, until we read them.
 type wire struct {
 	dial func() (net.Conn, error)
 
@@ -217,4 +217,61 @@ func (w *wire) message(headers bool, args []byte) (uint64, error) {
 		return number, errNoStream
 	}
 	return number, nil
+}
+
+// message is the first line of one with headers.
+type message struct {
+	subject, reply []byte // reply may be empty
+	header, size   int    // bytes; size includes the header
+}
+
+// parseMessage reads "subject sid [reply] header size".
+func parseMessage(args []byte) (m message, err error) {
+	var fields [5][]byte
+	n := 0
+	for f := range bytes.SplitSeq(args, []byte(" ")) {
+		if n == len(fields) {
+			n = 0
+			break
+		}
+		fields[n] = f
+		n++
+	}
+	if n < 4 {
+		return m, fmt.Errorf("the embedded server announces a message of %q", args)
+	}
+	m.subject = fields[0]
+	if n == 5 {
+		m.reply = fields[2]
+	}
+	var errs [2]error
+	m.header, errs[0] = strconv.Atoi(string(fields[n-2]))
+	m.size, errs[1] = strconv.Atoi(string(fields[n-1]))
+	if errs[0] != nil || errs[1] != nil || m.header < 0 || m.header > m.size || m.size > maxPayload {
+		return m, fmt.Errorf("the embedded server announces a message of %q", args)
+	}
+	return m, nil
+}
+
+// fill reads what follows a message's first line.
+func (w *wire) fill(header, data []byte) error {
+	var end [2]byte
+	for _, b := range [...][]byte{header, data, end[:]} {
+		if _, err := io.ReadFull(w.in, b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// request sends a message without headers; reply is zero for none.
+func (w *wire) request(subject string, body []byte, reply uint64) error {
+	w.out = append(append(w.out, "PUB "...), subject...)
+	if reply > 0 {
+		w.out = append(append(w.out, ' '), w.inbox...)
+		w.out = strconv.AppendUint(w.out, reply, 10)
+	}
+	w.out = strconv.AppendInt(append(w.out, ' '), int64(len(body)), 10)
+	w.out = append(append(append(w.out, "\r\n"...), body...), "\r\n"...)
+	return w.flush()
 }

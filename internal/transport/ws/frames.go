@@ -5,7 +5,6 @@ import (
 
 	"github.com/gatecast/gatecast"
 	"github.com/gatecast/gatecast/internal/wsconn"
-	"github.com/gatecast/gatecast/senselink"
 )
 
 // form is a way to write an event.
@@ -56,9 +55,5 @@ func (f *frames) of(ev *gatecast.Event, as form) *wsconn.Frame {
 }
 
 func encode(ev *gatecast.Event, as form, epoch string) *wsconn.Frame {
-	buf := make([]byte, 0, len(ev.Data)+160)
-	if as == plain {
-		return wsconn.NewText(senselink.AppendPush(buf, ev))
-	}
-	return wsconn.NewText(senselink.AppendNumbered(buf, ev, epoch, as == replayed))
+	return wsconn.NewText(appendPayload(make([]byte, 0, len(ev.Data)+160), ev, as, epoch))
 }

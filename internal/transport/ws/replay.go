@@ -8,6 +8,7 @@ import (
 
 	"github.com/gatecast/gatecast"
 	"github.com/gatecast/gatecast/internal/wsconn"
+	"github.com/gatecast/gatecast/senselink"
 	"golang.org/x/time/rate"
 )
 
@@ -138,11 +139,13 @@ var errNothing = errors.New("the journal has nothing after a position that the r
 func (r *replayer) send(c *conn, events []*gatecast.Event) {
 	var frames [batch]*wsconn.Frame
 	var seqs [batch]gatecast.Seq
+	var payload []byte // of the frame in hand, which copies it
 	for len(events) > 0 {
 		n, used := 0, 0
 		for used < len(events) && n < batch {
 			if ev := events[used]; c.view.sees(ev) {
-				frames[n], seqs[n] = encode(ev, c.view.form(ev, c.who.born), r.opts.Epoch), ev.Seq
+				payload = appendPayload(payload[:0], ev, c.view.form(ev, c.who.born), r.opts.Epoch)
+				frames[n], seqs[n] = wsconn.NewText(payload), ev.Seq
 				n++
 			}
 			used++
@@ -171,4 +174,11 @@ func (r *replayer) skip(ctx context.Context, c *conn) error {
 	r.lose(ctx, c, gatecast.GapNotice{From: from, To: to, Reason: gatecast.GapRetention}, time.Time{}, true)
 	c.trail.pass(to)
 	return nil
+}
+
+func appendPayload(dst []byte, ev *gatecast.Event, as form, epoch string) []byte {
+	if as == plain {
+		return senselink.AppendPush(dst, ev)
+	}
+	return senselink.AppendNumbered(dst, ev, epoch, as == replayed)
 }
