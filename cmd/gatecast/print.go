@@ -38,14 +38,17 @@ func table(w io.Writer, rows [][]string) error {
 			widths[i] = max(widths[i], columns(cell))
 		}
 	}
-	var b strings.Builder
+	var all, b strings.Builder
 	for _, row := range rows {
 		for i, cell := range row[:len(row)-1] {
 			b.WriteString(pad(cell, widths[i]+2))
 		}
-		b.WriteString(row[len(row)-1] + "\n")
+		b.WriteString(row[len(row)-1])
+		text := strings.TrimRight(b.String(), " ")
+		b.Reset()
+		all.WriteString(text + "\n")
 	}
-	_, err := io.WriteString(w, b.String())
+	_, err := io.WriteString(w, all.String())
 	return err
 }
 

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -99,6 +100,8 @@ func number(v float64) string {
 	switch {
 	case v >= 999.5:
 		return thousands(int64(v + 0.5))
+	case v == math.Trunc(v):
+		return fmt.Sprintf("%.0f", v)
 	case v >= 100:
 		return fmt.Sprintf("%.0f", v)
 	case v >= 10:

@@ -27,7 +27,7 @@ func TestAVerdictFollowsFromTheBound(t *testing.T) {
 
 func TestFiguresHaveThreeDigitsThatCount(t *testing.T) {
 	for v, want := range map[float64]string{
-		0.123: "0.12", 8.444: "8.44", 12.345: "12.3", 123.4: "123", 1234.6: "1,235", 3_300_000: "3,300,000", 999.6: "1,000", 0: "0.00",
+		0.123: "0.12", 8.444: "8.44", 12.345: "12.3", 123.4: "123", 1234.6: "1,235", 3_300_000: "3,300,000", 999.6: "1,000", 0: "0", 5: "5",
 	} {
 		if got := number(v); got != want {
 			t.Errorf("%v is written %q, want %q", v, got, want)

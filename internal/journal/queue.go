@@ -3,6 +3,7 @@ package journal
 import (
 	"cmp"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -84,9 +85,12 @@ func (q *queue) refuse(now time.Time) error {
 	return nil
 }
 
+// crowded asks each caller to come back at another moment: all who were refused
+// together would otherwise meet again.
 func crowded(message string, retry time.Duration) error {
+	retry = max(retry, time.Second)
 	return &gatecast.Error{
-		Code: gatecast.Unavailable, Message: message, Remedy: "send again a little later", Retry: max(retry, time.Second),
+		Code: gatecast.Unavailable, Message: message, Remedy: "send again a little later", Retry: retry + rand.N(2*retry),
 	}
 }
 

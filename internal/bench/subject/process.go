@@ -97,7 +97,7 @@ func (p *process) ready(ctx context.Context) (url string, err error) {
 func (p *process) failed(what string) error {
 	text, _ := os.ReadFile(p.file("log"))
 	e := gatecast.Errorf(gatecast.Internal, "%s: %s", what, strings.TrimSpace(string(text[max(0, len(text)-500):])))
-	e.Remedy = "try it by itself: " + p.cmd.String()
+	e.Remedy = "try it by itself, on the same disk: gatecast serve --data DIR"
 	return e
 }
 
