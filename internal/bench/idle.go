@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/gatecast/gatecast/internal/bench/load"
 	"github.com/gatecast/gatecast/internal/bench/subject"
 )
 
@@ -20,15 +19,11 @@ func idle(ctx context.Context, l *lab) error {
 	if err := l.files(n); err != nil {
 		return err
 	}
-	server, err := l.server(ctx, subject.Own{})
+	send, err := l.open(ctx, subject.Own{})
 	if err != nil {
 		return err
 	}
-	events := load.NewEvents(l.opts.Size)
-	send, err := l.sender(ctx, server, events)
-	if err != nil {
-		return err
-	}
+	server, events := send.server, send.events
 	if err := send.send(1); err != nil { // what the first event needs is not the clients'
 		return err
 	}

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/gatecast/gatecast/internal/bench/load"
 	"github.com/gatecast/gatecast/internal/bench/subject"
 )
 
@@ -25,16 +24,12 @@ const near = 9_000
 
 // replay is a client that was away and catches up.
 func replay(ctx context.Context, l *lab) error {
-	server, err := l.server(ctx, subject.Own{})
-	if err != nil {
-		return err
-	}
 	total := max(cmp.Or(l.opts.Events, 300_000), 2*few)
-	events := load.NewEvents(l.opts.Size)
-	send, err := l.sender(ctx, server, events)
+	send, err := l.open(ctx, subject.Own{})
 	if err != nil {
 		return err
 	}
+	server := send.server
 	apps, err := createApps(ctx, server, 1, 0)
 	if err != nil {
 		return err

@@ -19,6 +19,15 @@ type sender struct {
 	last   uint64 // number of the newest event sent
 }
 
+// open returns a server and somebody who sends it the events of a new run.
+func (l *lab) open(ctx context.Context, o subject.Own) (*sender, error) {
+	server, err := l.server(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	return l.sender(ctx, server, load.NewEvents(l.opts.Size))
+}
+
 func (l *lab) sender(ctx context.Context, s *subject.Server, e *load.Events) (*sender, error) {
 	p, err := load.Dial(ctx, target(s))
 	if err != nil {

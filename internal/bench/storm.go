@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/gatecast/gatecast/internal/bench/load"
 	"github.com/gatecast/gatecast/internal/bench/subject"
 )
 
@@ -25,15 +24,11 @@ func storm(ctx context.Context, l *lab) error {
 	if err := l.files(n); err != nil {
 		return err
 	}
-	server, err := l.server(ctx, subject.Own{})
+	send, err := l.open(ctx, subject.Own{})
 	if err != nil {
 		return err
 	}
-	events := load.NewEvents(l.opts.Size)
-	send, err := l.sender(ctx, server, events)
-	if err != nil {
-		return err
-	}
+	server, events := send.server, send.events
 	apps, err := createApps(ctx, server, max(1, n/appSize), n)
 	if err != nil {
 		return err

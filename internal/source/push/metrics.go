@@ -31,7 +31,7 @@ func newMetrics() *metrics {
 		}),
 		rejected: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gatecast_ingest_rejected_total",
-			Help: "Requests refused as a whole, by error code; \"canceled\" if the sender went away first.",
+			Help: "Requests refused as a whole, by error code; \"canceled\" if a simulator was stopped first.",
 		}, []string{"code"}),
 		shed: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gatecast_ingest_shed_total",
@@ -81,8 +81,8 @@ func (m *metrics) done(ctx context.Context, r gatecast.Receipt, err error) {
 }
 
 // turnedAway counts a request that is answered 503, and no other.
-func (m *metrics) turnedAway(ctx context.Context, err error, at string) {
-	if err != nil && gatecast.CodeOf(err) == gatecast.Unavailable && !wentAway(ctx, err) {
+func (m *metrics) turnedAway(err error, at string) {
+	if err != nil && gatecast.CodeOf(err) == gatecast.Unavailable {
 		m.shed.WithLabelValues(at).Inc()
 	}
 }

@@ -371,7 +371,7 @@ gatecast_ingest_events_total{kind="record",source="push"} 2
 # HELP gatecast_ingest_inflight_bytes Bytes reserved for the bodies of requests at work.
 # TYPE gatecast_ingest_inflight_bytes gauge
 gatecast_ingest_inflight_bytes 0
-# HELP gatecast_ingest_rejected_total Requests refused as a whole, by error code; "canceled" if the sender went away first.
+# HELP gatecast_ingest_rejected_total Requests refused as a whole, by error code; "canceled" if a simulator was stopped first.
 # TYPE gatecast_ingest_rejected_total counter
 gatecast_ingest_rejected_total{code="invalid"} 1
 gatecast_ingest_rejected_total{code="malformed"} 1

@@ -48,7 +48,7 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) (gatecast.Rece
 	}
 	if err := h.turnAway(w, r); err != nil {
 		h.metrics.done(r.Context(), gatecast.Receipt{}, err)
-		h.metrics.turnedAway(r.Context(), err, "door")
+		h.metrics.turnedAway(err, "door")
 		return gatecast.Receipt{}, err
 	}
 	// The deadline must be gone before the journal is waited for: when it passes
@@ -71,7 +71,7 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) (gatecast.Rece
 	// The request's context ends when the sender closes its side of the
 	// connection, which it may do as soon as it has sent everything.
 	receipt, err := h.ingest(context.WithoutCancel(r.Context()), Source, charged, f, received)
-	h.metrics.turnedAway(r.Context(), err, at)
+	h.metrics.turnedAway(err, at)
 	return receipt, err
 }
 
@@ -161,13 +161,13 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		since, due = h.refusals.due(h.opts.Now())
 	}
 	if due {
-		h.opts.Log.Log(r.Context(), level, "events refused", "code", code, "error", err, "cause", errors.Unwrap(err), "not_logged", since)
+		h.opts.Log.Log(r.Context(), level, "events refused", "code", code.String(), "error", err, "cause", errors.Unwrap(err), "not_logged", since)
 	}
 	h.opts.WriteError(w, r, err)
 }
 
-// wentAway reports whether err is nothing but the sender's leaving. The context
-// alone does not tell: net/http ends it when a read deadline passes, too.
+// wentAway reports whether err is nothing but the giving up of a caller of
+// [Handler.Ingest]. A sender over HTTP that leaves ends nothing.
 func wentAway(ctx context.Context, err error) bool {
 	return ctx.Err() != nil && errors.Is(err, context.Canceled)
 }
