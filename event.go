@@ -20,21 +20,28 @@ const (
 	Record Kind = 30000
 	// Alarm is a device alarm, pushed once for each state it passes through.
 	Alarm Kind = 30100
+	// Notice is what gatecast itself has to tell, such as that a subscription's
+	// endpoint fails. It is not of the vendor's protocol: nobody can send one in,
+	// and only who asks for this kind by name is sent any.
+	Notice Kind = 50000
 )
 
-// Kinds lists every kind there is, in order of their codes.
+// Kinds lists the kinds of the vendor's protocol, in order of their codes.
 func Kinds() []Kind { return []Kind{Record, Alarm} }
 
-// Valid reports whether k is one of the kinds above.
+// Valid reports whether k is one of [Kinds].
 func (k Kind) Valid() bool { return k == Record || k == Alarm }
 
-// String returns "record", "alarm", or the number of a kind not known here.
+// String returns "record", "alarm", "notice", or the number of a kind not known
+// here.
 func (k Kind) String() string {
 	switch k {
 	case Record:
 		return "record"
 	case Alarm:
 		return "alarm"
+	case Notice:
+		return "notice"
 	}
 	return strconv.Itoa(int(k))
 }
@@ -44,7 +51,7 @@ func (k Kind) String() string {
 type Event struct {
 	Seq    Seq       // place in the journal; zero until it is stored
 	ID     string    // identity over retries and doors, at most 128 bytes
-	Kind   Kind      // record or alarm
+	Kind   Kind      // record, alarm or notice
 	Device string    // LDID of the device ("sn", "deviceSn"); may be empty
 	Groups []int64   // IDs of the person's groups; empty for alarms
 	At     time.Time // when it happened by the device's clock, to the second; zero if not told

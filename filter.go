@@ -3,16 +3,17 @@ package gatecast
 import "slices"
 
 // Filter chooses events. An empty list lets everything of its sort through;
-// lists combine with "and", their members with "or".
+// lists combine with "and", their members with "or". Notices are let through
+// only where Kinds names them.
 type Filter struct {
-	Kinds   []Kind   // record, alarm
+	Kinds   []Kind   // empty: record and alarm
 	Devices []string // LDIDs
 	Groups  []int64  // group IDs; alarms carry none, so a group filter leaves them out
 }
 
 // Match reports whether the filter lets e through.
 func (f *Filter) Match(e *Event) bool {
-	if len(f.Kinds) > 0 && !slices.Contains(f.Kinds, e.Kind) {
+	if !f.HasKind(e.Kind) {
 		return false
 	}
 	if len(f.Devices) > 0 && !slices.Contains(f.Devices, e.Device) {
@@ -22,4 +23,17 @@ func (f *Filter) Match(e *Event) bool {
 		return true
 	}
 	return slices.ContainsFunc(e.Groups, func(g int64) bool { return slices.Contains(f.Groups, g) })
+}
+
+// HasKind reports whether the filter lets events of a kind through.
+func (f *Filter) HasKind(k Kind) bool {
+	if len(f.Kinds) == 0 {
+		return k != Notice
+	}
+	return slices.Contains(f.Kinds, k)
+}
+
+// Clone returns a copy that shares nothing with f.
+func (f Filter) Clone() Filter {
+	return Filter{Kinds: slices.Clone(f.Kinds), Devices: slices.Clone(f.Devices), Groups: slices.Clone(f.Groups)}
 }

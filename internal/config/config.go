@@ -16,12 +16,13 @@ type Config struct {
 	Server    Server    `toml:"server" desc:"The address clients connect to, and how the server stops."`
 	TLS       TLS       `toml:"tls" desc:"Certificates for HTTPS and WSS. Off unless both files are named."`
 	Log       Log       `toml:"log" desc:"What is written to standard error."`
-	Registry  Registry  `toml:"registry" desc:"Apps and tokens, kept beside the journal."`
+	Registry  Registry  `toml:"registry" desc:"Apps, tokens and subscriptions, kept beside the journal."`
 	Journal   Journal   `toml:"journal" desc:"The log of events on disk: the truth everything else is read from."`
 	Ingest    Ingest    `toml:"ingest" desc:"POST /api/v1/events: how much a sender may hand over at once."`
 	WebSocket WebSocket `toml:"websocket" desc:"Connections of the SenseLink push protocol."`
 	Resume    Resume    `toml:"resume" desc:"How the server remembers what each consumer has, and sends it the rest."`
 	SSE       SSE       `toml:"sse" desc:"GET /api/v1/events/stream: events for browsers and curl."`
+	Hooks     Hooks     `toml:"hooks" desc:"Event subscriptions: events posted to subscribers' URLs."`
 	Hub       Hub       `toml:"hub" desc:"The live fan-out between the journal and the connections."`
 	Metrics   Metrics   `toml:"metrics" desc:"GET /metrics for Prometheus."`
 }
@@ -114,6 +115,23 @@ type SSE struct {
 	StallTimeout   time.Duration `toml:"stall_timeout" desc:"A reader that has taken no byte for so long while some wait for it is cut off." min:"1s" max:"1h"`
 }
 
+// Hooks tunes the deliveries to subscribers' URLs.
+type Hooks struct {
+	Allow            []string      `toml:"allow" desc:"Private networks that events may be posted to, such as 10.1.0.0/16 or 127.0.0.0/8. An address that is not public and in none of them is never connected to, whatever its name; link-local and cloud metadata addresses never are." check:"prefix"`
+	CAFile           string        `toml:"ca_file" desc:"PEM file of certificate authorities that receivers' certificates may come from, besides those of the system."`
+	MaxSubscriptions int           `toml:"max_subscriptions" desc:"Subscriptions in all. One more is refused." min:"1" max:"1000000"`
+	MaxInFlight      int           `toml:"max_in_flight" desc:"Requests at the same moment, of all subscriptions. When it is reached subscriptions take turns." min:"1" max:"100000"`
+	MaxPerEndpoint   int           `toml:"max_per_endpoint" desc:"Requests at the same moment to one host and port." min:"1" max:"10000"`
+	RetryMin         time.Duration `toml:"retry_min" desc:"How long an endpoint that failed is left alone. Each further failure doubles it." min:"10ms" max:"1h"`
+	RetryMax         time.Duration `toml:"retry_max" desc:"The longest such pause. A Retry-After of the receiver counts up to an hour. An endpoint is never given up." min:"10ms" max:"24h"`
+	RefusedTries     int           `toml:"refused_tries" desc:"How often an event is sent that its receiver refuses (400, 413, 422) while it takes others. Then it is set aside as a dead letter." min:"1" max:"20"`
+	MaxPending       int           `toml:"max_pending" desc:"Events of one subscription that may wait for a refused or failed one while others go on. When it is reached the subscription reads no further until some are done." min:"16" max:"10000"`
+	MaxDeadLetters   int           `toml:"max_dead_letters" desc:"Dead letters kept for one subscription. For one more the oldest is dropped." min:"1" max:"100000"`
+	CommitInterval   time.Duration `toml:"commit_interval" desc:"How far the subscriptions have got is written to disk so often. After a crash at most what was delivered since is sent again." min:"20ms" max:"10s"`
+	LogSize          Size          `toml:"log_size" desc:"Space of one subscription's delivery log on disk; the oldest attempts are removed when it is full." min:"16KiB" max:"1GiB"`
+	Readers          int           `toml:"readers" desc:"Subscriptions that read the journal at the same time; the others wait for their turn." min:"1" max:"256"`
+}
+
 // Hub tunes the live fan-out.
 type Hub struct {
 	Ring      int  `toml:"ring" desc:"Newest events kept in memory for all readers together. A reader that falls further behind reads the journal until it has caught up: late, never lost." min:"16" max:"10000000"`
@@ -149,7 +167,11 @@ func Default() Config {
 			ConfirmInterval: time.Second, ConfirmTimeout: 30 * time.Second, CommitInterval: time.Second,
 			MaxCursors: 1000, Readers: 4, ReadRate: 0, MaxInFlight: 1000,
 		},
-		SSE:     SSE{MaxConnections: 1000, Heartbeat: 15 * time.Second, StallTimeout: time.Minute},
+		SSE: SSE{MaxConnections: 1000, Heartbeat: 15 * time.Second, StallTimeout: time.Minute},
+		Hooks: Hooks{
+			MaxSubscriptions: 10_000, MaxInFlight: 1024, MaxPerEndpoint: 128, RetryMin: time.Second, RetryMax: 5 * time.Minute,
+			RefusedTries: 5, MaxPending: 10_000, MaxDeadLetters: 1000, CommitInterval: time.Second, LogSize: MiB, Readers: 4,
+		},
 		Hub:     Hub{Ring: 8192, RingBytes: 128 * MiB},
 		Metrics: Metrics{Public: true},
 	}

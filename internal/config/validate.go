@@ -67,6 +67,10 @@ func rules(c *Config) []rule {
 			"make it shorter, or max_age longer",
 		},
 		{
+			c.Hooks.RetryMin <= c.Hooks.RetryMax, "hooks.retry_min hooks.retry_max",
+			text("%v is longer than retry_max (%v)", c.Hooks.RetryMin, c.Hooks.RetryMax), "make it shorter, or retry_max longer",
+		},
+		{
 			c.Ingest.MaxEvent <= c.Ingest.MaxBody, "ingest.max_event ingest.max_body",
 			text("%v is more than max_body (%v)", c.Ingest.MaxEvent, c.Ingest.MaxBody), "make it smaller, or max_body larger",
 		},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -79,7 +80,14 @@ func (s setting) setText(p *string, text string) error {
 }
 
 func (s setting) setList(p *[]string, items []string) error {
-	if s.tag.Get("check") == "origin" && !allOf(items, isOrigin) {
+	ok := true
+	switch s.tag.Get("check") {
+	case "origin":
+		ok = allOf(items, isOrigin)
+	case "prefix":
+		ok = allOf(items, isPrefix)
+	}
+	if !ok {
 		return errValue
 	}
 	*p = items
@@ -130,6 +138,8 @@ func (s setting) expected() string {
 		return "addresses such as nats://host:4222, separated by commas, or nothing"
 	case "origin":
 		return "a list of origins such as https://door.example, without a path"
+	case "prefix":
+		return "a list of networks such as 10.1.0.0/16 or fd00::/8, with no bit set behind the prefix"
 	}
 	switch s.typeName() {
 	case "duration":
@@ -215,6 +225,13 @@ func isNATS(text string) bool {
 func isOrigin(text string) bool {
 	u, err := url.Parse(text)
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.Scheme+"://"+u.Host == text
+}
+
+// isPrefix reports whether text names a network. One with bits behind its
+// prefix most likely means another network, or a single address.
+func isPrefix(text string) bool {
+	p, err := netip.ParsePrefix(text)
+	return err == nil && p.Masked() == p
 }
 
 // redactURLs hides everything before the host of each URL: NATS takes a bare

@@ -151,17 +151,18 @@ func readInFlight(r *Request, v string) error {
 }
 
 func readKinds(r *Request, v string) error {
+	known := append(gatecast.Kinds(), gatecast.Notice)
 	for name := range strings.SplitSeq(v, ",") {
 		n, err := strconv.Atoi(name)
 		kind := gatecast.Kind(n)
 		if err != nil {
-			i := slices.IndexFunc(gatecast.Kinds(), func(k gatecast.Kind) bool { return k.String() == name })
+			i := slices.IndexFunc(known, func(k gatecast.Kind) bool { return k.String() == name })
 			if i >= 0 {
-				kind = gatecast.Kinds()[i]
+				kind = known[i]
 			}
 		}
-		if !kind.Valid() {
-			return invalid("kinds", name, "30000 (record) or 30100 (alarm), several with commas", "there is no such kind of event")
+		if !slices.Contains(known, kind) {
+			return invalid("kinds", name, "30000 (record), 30100 (alarm) or 50000 (notice), several with commas", "there is no such kind of event")
 		}
 		if !slices.Contains(r.Filter.Kinds, kind) {
 			r.Filter.Kinds = append(r.Filter.Kinds, kind)

@@ -20,9 +20,7 @@ type view struct {
 
 // newView returns what a connection sees that narrows what its app may see.
 func newView(app, own gatecast.Filter, numbered bool) *view {
-	sees := func(k gatecast.Kind) bool {
-		return (len(app.Kinds) == 0 || slices.Contains(app.Kinds, k)) && (len(own.Kinds) == 0 || slices.Contains(own.Kinds, k))
-	}
+	sees := func(k gatecast.Kind) bool { return app.HasKind(k) && own.HasKind(k) }
 	v := &view{record: sees(gatecast.Record), alarm: sees(gatecast.Alarm), numbered: numbered}
 	if len(own.Devices)+len(own.Groups) > 0 {
 		v.narrow = &gatecast.Filter{
@@ -57,10 +55,10 @@ func (v *view) name() string {
 
 func (v *view) sees(ev *gatecast.Event) bool {
 	switch {
-	case ev.Kind == gatecast.Record && !v.record, ev.Kind == gatecast.Alarm && !v.alarm:
-		return false
+	case ev.Kind == gatecast.Record && v.record, ev.Kind == gatecast.Alarm && v.alarm:
+		return v.narrow == nil || v.narrow.Match(ev)
 	}
-	return v.narrow == nil || v.narrow.Match(ev)
+	return false // notices are not of this protocol
 }
 
 // form returns how an event is written for a connection with this view that
