@@ -48,3 +48,12 @@ func BenchmarkVerify(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkTraitsOf(b *testing.B) {
+	e := &gatecast.Event{Kind: gatecast.Record, Data: []byte(dataOf(golden(b, "record.push.json")))}
+	b.SetBytes(int64(len(e.Data)))
+	b.ReportAllocs()
+	for b.Loop() {
+		TraitsOf(e)
+	}
+}

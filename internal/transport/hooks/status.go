@@ -1,0 +1,134 @@
+package hooks
+
+import (
+	"time"
+
+	"github.com/gatecast/gatecast"
+)
+
+// judge finds out what the subscription is doing, and tells it if that has
+// changed.
+func (w *worker) judge() {
+	now, why := w.doing()
+	before := w.status.status
+	if now == before {
+		w.status.reason = why
+		return
+	}
+	w.status.status, w.status.since, w.status.reason, w.status.dirty = now, time.Now(), why, true
+	w.server.metrics.changes.WithLabelValues(string(now)).Inc()
+	switch {
+	case now == gatecast.SubscriptionPaused:
+		w.announce(newsPaused, why)
+	case before == gatecast.SubscriptionPaused:
+		w.announce(newsResumed, "")
+	case now == gatecast.SubscriptionDegraded:
+		w.announce(newsDegraded, why)
+	case before == gatecast.SubscriptionDegraded:
+		w.announce(newsRecovered, "")
+	}
+}
+
+// doing returns the status and the reason for it.
+func (w *worker) doing() (gatecast.SubscriptionStatus, string) {
+	switch e := &w.endpoint; {
+	case w.terms.paused != "":
+		return gatecast.SubscriptionPaused, w.terms.paused
+	case e.degraded(), w.status.status == gatecast.SubscriptionDegraded && !e.proved:
+		return gatecast.SubscriptionDegraded, e.why
+	case e.open, e.row > 0:
+		return gatecast.SubscriptionRetrying, e.why
+	}
+	return gatecast.SubscriptionActive, ""
+}
+
+// snapshot is what others may see of a worker. Times of what it waits for are
+// its own.
+type snapshot struct {
+	state gatecast.SubscriptionState // without what depends on the moment it is asked for
+	level bool                       // everything that the ring had was read, and delivered
+}
+
+// report shows others how the worker is, and tells the ledger now and then.
+func (w *worker) report(now bool) {
+	w.show()
+	age := time.Since(w.status.saved)
+	if now || w.status.dirty && age >= saveEvery || age >= idleSave {
+		w.server.Ledger.Save(w.id, w.progress())
+		w.status.saved, w.status.dirty = time.Now(), false
+	}
+}
+
+func (w *worker) progress() gatecast.Progress {
+	p := gatecast.Progress{
+		Epoch: w.server.opts.Epoch, Head: w.main.head, Pending: w.main.pending(),
+		Delivered: w.count.delivered, Failed: w.count.failed, Lost: w.count.lost,
+		Status: w.status.status, Since: w.status.since, Reason: w.status.reason,
+	}
+	if w.replay != nil {
+		p.Replay, p.Again = w.replay.copy(), w.replay.course.pending()
+	}
+	return p
+}
+
+func (w *worker) show() {
+	v := snapshot{level: w.level() && w.main.size() == 0, state: gatecast.SubscriptionState{
+		ID: w.id, Status: w.status.status, Since: w.status.since, Reason: w.status.reason,
+		Position: w.main.head, Through: w.main.stored, Pending: w.main.size(), InFlight: w.flying,
+		Delivered: w.count.delivered, Failed: w.count.failed, Lost: w.count.lost,
+	}}
+	if w.endpoint.open {
+		v.state.NextTry = w.endpoint.until
+	}
+	if e := w.main.oldest(); e != nil {
+		v.state.Position, v.state.Through = e.seq-1, e.stored
+	}
+	if w.replay != nil {
+		v.state.Replay = w.replay.copy()
+	}
+	w.shared.mu.Lock()
+	defer w.shared.mu.Unlock()
+	w.shared.view = v
+}
+
+// State returns how the deliveries of a subscription stand. On a node that does
+// not deliver it is what the ledger tells.
+func (s *Server) State(id string) gatecast.SubscriptionState {
+	now, head := time.Now(), s.Ring.Head()
+	st := gatecast.SubscriptionState{ID: id, Status: gatecast.SubscriptionActive}
+	level := false
+	if w := s.worker(id); w != nil {
+		w.shared.mu.Lock()
+		st, level = w.shared.view.state, w.shared.view.level
+		st.Recent = w.shared.recent.summary()
+		w.shared.mu.Unlock()
+	} else if p, there := s.Ledger.Progress(id); there {
+		st = stored(id, p)
+	}
+	st.ID, st.Dead = id, s.Ledger.Dead(id)
+	if st.Status == "" { // it has only just been made
+		st.Status, level = gatecast.SubscriptionActive, true
+	}
+	if level {
+		st.Position, st.Through = max(st.Position, head), now
+	}
+	if head > st.Position {
+		st.LagEvents = uint64(head - st.Position)
+		if !st.Through.IsZero() {
+			st.Lag = max(0, now.Sub(st.Through))
+		}
+	}
+	return st
+}
+
+// stored is a state as far as the ledger tells.
+func stored(id string, p gatecast.Progress) gatecast.SubscriptionState {
+	st := gatecast.SubscriptionState{
+		ID: id, Status: p.Status, Since: p.Since, Reason: p.Reason, Position: p.Head, Pending: len(p.Pending),
+		Delivered: p.Delivered, Failed: p.Failed, Lost: p.Lost, Replay: p.Replay,
+	}
+	if len(p.Pending) > 0 {
+		st.Position = p.Pending[0] - 1
+	}
+	return st
+}
