@@ -1,0 +1,446 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gatecast/gatecast"
+	"pgregory.net/rapid"
+)
+
+// line is a node's connection to its buckets, which can be cut.
+type line struct {
+	bucket
+	cut    *atomic.Bool
+	unsaid *atomic.Bool  // writes are done, and not answered
+	hold   chan struct{} // if it is not nil, a drawer is written after it closes
+}
+
+var errCut = errors.New("the line is cut")
+
+func (l *line) fails(ctx context.Context) error {
+	if !l.cut.Load() {
+		return nil
+	}
+	<-ctx.Done() // as a request that is not answered
+	return unavailable(errCut)
+}
+
+// ask gives each request the time that a connection would.
+func ask(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, 5*time.Second)
+}
+
+func (l *line) get(ctx context.Context, key string) (entry, error) {
+	ctx, cancel := ask(ctx)
+	defer cancel()
+	if err := l.fails(ctx); err != nil {
+		return entry{}, err
+	}
+	return l.bucket.get(ctx, key)
+}
+
+func (l *line) put(ctx context.Context, key string, value []byte, rev uint64) (uint64, error) {
+	ctx, cancel := ask(ctx)
+	defer cancel()
+	if _, drawer := drawerNumber(key); drawer && l.hold != nil {
+		<-l.hold
+		ctx = context.WithoutCancel(ctx) // it was on its way all the time
+	}
+	if err := l.fails(ctx); err != nil {
+		return 0, err
+	}
+	rev, err := l.bucket.put(ctx, key, value, rev)
+	if err == nil && l.unsaid.Load() {
+		return 0, unavailable(errCut)
+	}
+	return rev, err
+}
+
+// node is a store with a line of its own.
+type node struct {
+	*Store
+	line *line
+	stop func()
+	log  *logs
+}
+
+func newNode(t *testing.T, m *Mem) *node {
+	log := &logs{}
+	o := shared
+	o.Log = log.logger()
+	o = o.withDefaults()
+	l := &line{bucket: &m.books, cut: &atomic.Bool{}, unsaid: &atomic.Bool{}}
+	n := &node{Store: newStore(l, &m.letters, o), line: l, log: log}
+	if err := n.load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	n.stop = run(t, n.Store)
+	return n
+}
+
+func onDisk(m *Mem) *Store {
+	o := alone
+	o.Mem = m.Crash()
+	return OpenMem(o)
+}
+
+func TestALeaseThatIsNotRenewedIsTakenAfterFifteenSeconds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &Mem{}
+		a, b := newNode(t, m), newNode(t, m)
+		lead(t, a.Store)
+		begin(t, a.Store, gate, at(10))
+		time.Sleep(time.Minute)
+		begun := time.Now()
+		a.line.cut.Store(true)
+		var led time.Duration
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			if err := b.Lead(t.Context()); err != nil {
+				t.Error(err)
+			}
+			led = time.Since(begun)
+		}()
+		<-a.Lost()
+		if gone := time.Since(begun); gone < giveUp-renewEvery || gone > giveUp {
+			t.Errorf("the holder gave up %v after the line was cut, want %v after its last renewal", gone, giveUp)
+		}
+		if b.lease.leads() {
+			t.Error("another node leads already")
+		}
+		<-done
+		if led < takeAfter-renewEvery || led > takeAfter+lookEvery {
+			t.Errorf("another node leads after %v, want %v after the last renewal", led, takeAfter)
+		}
+		wantProgress(t, b.Store, gate, at(10))
+		if a.Healthy() == nil || !strings.Contains(a.log.String(), "out of reach") || !strings.Contains(a.log.String(), "not be renewed in time") {
+			t.Errorf("health %v, log %s", a.Healthy(), a.log)
+		}
+	})
+}
+
+func TestAHolderKeepsItsLeaseForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &Mem{}
+		a, b := newNode(t, m), newNode(t, m)
+		lead(t, a.Store)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		before := m.Crash().books.rev
+		if err := b.Lead(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("another node: %v", err)
+		}
+		if n := m.Crash().books.rev - before; isLost(a.Store) || n < 1199 || n > 1201 {
+			t.Errorf("lost %v, renewed %d times in an hour", isLost(a.Store), n)
+		}
+	})
+}
+
+func TestAShortInterruptionCostsNoLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &Mem{}
+		a, b := newNode(t, m), newNode(t, m)
+		lead(t, a.Store)
+		waiting := make(chan error, 1)
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { waiting <- b.Lead(ctx) }()
+		for range 20 {
+			time.Sleep(5500 * time.Millisecond)
+			a.line.cut.Store(true)
+			time.Sleep(3500 * time.Millisecond)
+			a.line.cut.Store(false)
+		}
+		time.Sleep(5 * time.Second)
+		if isLost(a.Store) || a.Healthy() != nil {
+			t.Errorf("lost %v, health %v; log %s", isLost(a.Store), a.Healthy(), a.log)
+		}
+		cancel()
+		if err := <-waiting; !errors.Is(err, context.Canceled) {
+			t.Errorf("another node: %v", err)
+		}
+	})
+}
+
+func TestARenewalOfWhichNothingIsHeardIsNotALoss(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newNode(t, &Mem{})
+		lead(t, a.Store)
+		for range 5 {
+			time.Sleep(time.Second)
+			a.line.unsaid.Store(true)
+			time.Sleep(4 * time.Second)
+			a.line.unsaid.Store(false)
+			time.Sleep(4 * time.Second)
+			a.Save(gate, at(5))
+			flush(t, a.Store)
+		}
+		if isLost(a.Store) {
+			t.Errorf("the lease is lost: %s", a.log)
+		}
+	})
+}
+
+// TestAFormerHoldersWriteComesToNothing has a write on its way for so long that
+// the next holder already delivers when it arrives.
+func TestAFormerHoldersWriteComesToNothing(t *testing.T) {
+	for _, first := range []gatecast.Seq{0, 10} { // 0: the drawer is not there yet
+		synctest.Test(t, func(t *testing.T) {
+			m := &Mem{}
+			a, b := newNode(t, m), newNode(t, m)
+			lead(t, a.Store)
+			if first > 0 {
+				begin(t, a.Store, gate, at(first))
+			}
+			hold := make(chan struct{})
+			a.line.hold = hold
+			a.Save(gate, at(20))
+			time.Sleep(2 * time.Second)
+			a.line.cut.Store(true)
+			lead(t, b.Store)
+			begin(t, b.Store, north, at(1))
+			if got := headOf(b.Store, gate); got != first {
+				t.Errorf("the next holder begins at %d, want %d", got, first)
+			}
+			a.line.cut.Store(false)
+			close(hold)
+			time.Sleep(10 * time.Second)
+			begin(t, b.Store, gate, at(first+1))
+			if got := headOf(onDisk(m), gate); got != first+1 || isLost(b.Store) {
+				t.Errorf("%d is on disk, want %d; lost %v, %s", got, first+1, isLost(b.Store), b.log)
+			}
+			synctest.Wait()
+			if !isLost(a.Store) || headOf(a.Store, gate) != first+1 {
+				t.Errorf("lost %v; the former holder knows of %d", isLost(a.Store), headOf(a.Store, gate))
+			}
+		})
+	}
+}
+
+func TestALeaseThatNobodyWantsAnyMoreIsGivenBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &Mem{}
+		a, b := newNode(t, m), newNode(t, m)
+		hold := make(chan struct{})
+		a.line.hold = hold
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		if err := a.Lead(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatal(err)
+		}
+		close(hold)
+		began := time.Now()
+		lead(t, b.Store)
+		if waited := time.Since(began); waited > 2*lookEvery {
+			t.Errorf("another node waited for %v", waited)
+		}
+	})
+}
+
+func TestADamagedLeaseIsTakenWhenItDoesNotChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &Mem{}
+		if _, err := m.books.set(t.Context(), leaseKey, []byte("{")); err != nil {
+			t.Fatal(err)
+		}
+		a := newNode(t, m)
+		began := time.Now()
+		lead(t, a.Store)
+		if waited := time.Since(began); waited < takeAfter || waited > takeAfter+lookEvery {
+			t.Errorf("it was taken after %v", waited)
+		}
+	})
+}
+
+func TestProgressOfANewerGatecastEndsTheWishToLead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &Mem{}
+		a, b := newNode(t, m), newNode(t, m)
+		if _, err := m.books.set(t.Context(), drawerKey(9), []byte(`{"v":2}`)); err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range []*node{a, b} { // the second finds the lease given back
+			began := time.Now()
+			if err := n.Lead(t.Context()); gatecast.CodeOf(err) != gatecast.Invalid || time.Since(began) > 2*lookEvery {
+				t.Errorf("after %v: %v", time.Since(began), err)
+			}
+		}
+		if got := string(m.Crash().books.items[drawerKey(9)].value); got != `{"v":2}` {
+			t.Errorf("it was written over: %s", got)
+		}
+	})
+}
+
+func TestANewHolderIsNotHeldAgainstTheJournalOfItsStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &Mem{}
+		a := newNode(t, m)
+		late := shared
+		late.Mem, late.Last = m, 100 // the journal has grown since
+		b := OpenMem(late)
+		run(t, b)
+		lead(t, a.Store)
+		begin(t, a.Store, gate, at(500))
+		a.stop()
+		lead(t, b)
+		wantProgress(t, b, gate, at(500))
+		fresh := OpenMem(late)
+		wantProgress(t, fresh, gate, at(500))
+	})
+}
+
+func TestTheFirstHolderBringsBackWhatTheJournalLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &Mem{}
+		a := newNode(t, m)
+		lead(t, a.Store)
+		begin(t, a.Store, gate, at(500))
+		a.stop()
+		o := shared
+		o.Mem, o.Last = m, 100
+		b := OpenMem(o)
+		run(t, b)
+		lead(t, b)
+		wantProgress(t, b, gate, at(100))
+		wantProgress(t, onDisk(m), gate, at(100))
+	})
+}
+
+// TestNoTwoNodesLeadAndNothingCommittedIsUndone lets three nodes lead, save, be
+// cut off and come back in any order.
+func TestNoTwoNodesLeadAndNothingCommittedIsUndone(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		wrong := "" // rapid must not stop a bubble
+		steps := rapid.SliceOfN(rapid.Custom(drawStep), 5, 40).Draw(rt, "steps")
+		synctest.Test(t, func(t *testing.T) { wrong = play(t, steps) })
+		if wrong != "" {
+			rt.Fatal(wrong)
+		}
+	})
+}
+
+// step is something that happens to a node.
+type step struct {
+	node int
+	what string
+}
+
+func drawStep(t *rapid.T) step {
+	return step{
+		rapid.IntRange(0, 2).Draw(t, "node"),
+		rapid.SampledFrom([]string{"save", "flush", "cut", "unsaid", "mend", "wait", "wait long"}).Draw(t, "what"),
+	}
+}
+
+// play returns what went wrong, if anything.
+func play(t *testing.T, steps []step) (wrong string) {
+	m := &Mem{}
+	nodes := []*node{newNode(t, m), newNode(t, m), newNode(t, m)}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	for _, n := range nodes {
+		go n.deliver(ctx)
+	}
+	head, committed := gatecast.Seq(0), gatecast.Seq(0)
+	for _, s := range steps {
+		n := nodes[s.node]
+		switch s.what {
+		case "save":
+			head++
+			n.Save(gate, at(head))
+		case "flush":
+			committed = max(committed, n.flushed(ctx))
+		case "cut":
+			n.line.cut.Store(true)
+		case "unsaid":
+			n.line.unsaid.Store(true)
+		case "mend":
+			n.mend()
+		case "wait":
+			time.Sleep(time.Second)
+		case "wait long":
+			time.Sleep(20 * time.Second)
+		}
+		synctest.Wait()
+		if got := headOf(onDisk(m), gate); got < committed {
+			return fmt.Sprintf("%d is on disk, %d was committed", got, committed)
+		}
+		if n := leaders(nodes); n > 1 {
+			return fmt.Sprintf("%d nodes lead", n)
+		}
+	}
+	for _, n := range nodes {
+		n.mend()
+	}
+	time.Sleep(time.Minute)
+	synctest.Wait()
+	if n := leaders(nodes); n != 1 {
+		return fmt.Sprintf("in the end %d nodes lead", n)
+	}
+	for _, n := range nodes {
+		if got, want := headOf(n.Store, gate), headOf(onDisk(m), gate); got != want {
+			return fmt.Sprintf("a node knows of %d, %d is on disk", got, want)
+		}
+	}
+	return ""
+}
+
+// flushed is what a node has committed after a flush; 0 if that failed.
+func (n *node) flushed(ctx context.Context) gatecast.Seq {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	head := headOf(n.Store, gate)
+	if n.Flush(ctx) != nil {
+		return 0
+	}
+	return head
+}
+
+func (n *node) mend() {
+	n.line.cut.Store(false)
+	n.line.unsaid.Store(false)
+}
+
+func leaders(nodes []*node) (count int) {
+	for _, n := range nodes {
+		if n.lease.leads() {
+			count++
+		}
+	}
+	return count
+}
+
+// deliver is what an engine does: it leads whenever it can.
+func (n *node) deliver(ctx context.Context) {
+	for n.Lead(ctx) == nil {
+		select {
+		case <-n.Lost():
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func TestALeaseThatAnotherNodeHadMeanwhileIsLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &Mem{}
+		a := newNode(t, m)
+		lead(t, a.Store)
+		// As if this process had been halted, with its clock, for a long time.
+		if _, err := m.books.set(t.Context(), leaseKey, []byte(`{"v":1,"w":"other","n":"other","t":1,"f":true}`)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(renewEvery + time.Millisecond)
+		synctest.Wait()
+		if !isLost(a.Store) {
+			t.Error("it goes on as if nothing had happened")
+		}
+	})
+}
