@@ -20,7 +20,7 @@ func (r *Registry) CreateApp(ctx context.Context, spec gatecast.AppSpec) (*gatec
 	if err := spec.Validate(); err != nil {
 		return nil, err
 	}
-	if n := len(r.cache.load().apps); n >= r.opts.MaxApps {
+	if n := r.cache.load().apps.len(); n >= r.opts.MaxApps {
 		return nil, full("apps", n)
 	}
 	now := r.now()
@@ -75,7 +75,7 @@ func (r *Registry) create(ctx context.Context, e entry, name string) error {
 // is one. It costs no I/O. The app's secrets are those valid now. Nobody may
 // change what it points to.
 func (r *Registry) App(key string) (*gatecast.App, bool) {
-	a, ok := r.cache.load().apps[key]
+	a, ok := r.cache.load().apps.get(key)
 	if !ok {
 		return nil, false
 	}
@@ -87,8 +87,8 @@ func (r *Registry) App(key string) (*gatecast.App, bool) {
 func (r *Registry) Apps() []*gatecast.App {
 	now := r.opts.Now()
 	all := r.cache.load().apps
-	apps := make([]*gatecast.App, 0, len(all))
-	for _, a := range all {
+	apps := make([]*gatecast.App, 0, all.len())
+	for a := range all.all() {
 		apps = append(apps, validSecrets(a, now))
 	}
 	slices.SortFunc(apps, func(a, b *gatecast.App) int {
@@ -100,12 +100,11 @@ func (r *Registry) Apps() []*gatecast.App {
 // validSecrets returns a, or a copy of it without the secrets that have
 // expired: nothing is written when an overlap ends.
 func validSecrets(a *gatecast.App, now time.Time) *gatecast.App {
-	expired := func(s gatecast.Secret) bool { return !s.ValidAt(now) }
-	if !slices.ContainsFunc(a.Secrets, expired) {
+	if !anyExpired(a.Secrets, now) {
 		return a
 	}
 	b := *a
-	b.Secrets = slices.DeleteFunc(slices.Clone(a.Secrets), expired)
+	b.Secrets = unexpired(a.Secrets, now)
 	return &b
 }
 
@@ -167,24 +166,11 @@ func (r *Registry) finishRename(ctx context.Context, key, before, after string) 
 // was already expiring goes at once, so that at most two are valid. It returns
 // the app with the new secret first. Errors: Invalid, NotFound.
 func (r *Registry) RotateApp(ctx context.Context, key string, overlap time.Duration) (*gatecast.App, error) {
-	if overlap < 0 || overlap > r.opts.MaxOverlap {
-		want := "0s to " + r.opts.MaxOverlap.String()
-		return nil, &gatecast.Error{
-			Code:    gatecast.Invalid,
-			Message: "the overlap of the two secrets is out of range",
-			Remedy:  "give " + want,
-			At:      &gatecast.Place{Index: -1, Path: "/overlap", Found: overlap.String(), Expected: want},
-		}
+	if err := r.checkOverlap(overlap); err != nil {
+		return nil, err
 	}
 	err := r.modify(ctx, key, func(a *gatecast.App) error {
-		now := r.now()
-		secrets := []gatecast.Secret{{Value: randomHex(16), Created: now}}
-		if len(a.Secrets) > 0 && overlap > 0 {
-			old := a.Secrets[0]
-			old.Expires = now.Add(overlap)
-			secrets = append(secrets, old)
-		}
-		a.Secrets = secrets
+		a.Secrets = rotated(a.Secrets, randomHex(16), r.now(), overlap)
 		return nil
 	})
 	if err != nil {
@@ -202,84 +188,25 @@ func (r *Registry) RevealSecret(_ context.Context, key string) (string, error) {
 	return a.Secrets[0].Value, nil
 }
 
-// DeleteApp removes an app for good; its name and key are free again. Error: NotFound.
-func (r *Registry) DeleteApp(ctx context.Context, key string) error {
-	if !gatecast.ValidAppKey(key) {
-		return noApp(key)
-	}
-	name, err := r.remove(ctx, appEntry+key)
-	if errors.Is(err, errMissing) {
-		return noApp(key)
-	}
-	if err != nil {
-		return fmt.Errorf("delete app %s: %w", key, err)
-	}
-	r.release(ctx, appEntry+key, name)
-	return nil
-}
-
-// remove deletes an entry whatever its revision, and returns its name. It
-// works on damaged entries too.
-func (r *Registry) remove(ctx context.Context, key string) (name string, err error) {
-	for range attempts {
-		e, err := r.store.get(ctx, key)
-		if err != nil {
-			return "", err
-		}
-		err = r.store.del(ctx, key, e.rev)
-		if errors.Is(err, errChanged) {
-			continue
-		}
-		if err != nil {
-			return "", err
-		}
-		r.cache.removed(key, e.rev)
-		switch it := r.decode(e); {
-		case it.app != nil:
-			name = it.app.Name
-		case it.token != nil:
-			name = it.token.Name
-		}
-		return name, nil
-	}
-	return "", contended()
-}
-
-// modify reads an app from the store, lets change work on it and writes it,
-// again and again until nobody has written it between.
+// modify lets change work on an app, and writes it: see rewrite.
 func (r *Registry) modify(ctx context.Context, key string, change func(*gatecast.App) error) error {
 	if !gatecast.ValidAppKey(key) {
 		return noApp(key)
 	}
-	for range attempts {
-		e, err := r.store.get(ctx, appEntry+key)
-		if errors.Is(err, errMissing) {
-			return noApp(key)
-		}
+	err := r.rewrite(ctx, appEntry+key, func(value []byte) ([]byte, error) {
+		a, err := decodeApp(value, r.seal)
 		if err != nil {
-			return fmt.Errorf("read app %s: %w", key, err)
-		}
-		a, err := decodeApp(e.value, r.seal)
-		if err != nil {
-			return fmt.Errorf("read app %s: %w", key, err)
+			return nil, fmt.Errorf("read app %s: %w", key, err)
 		}
 		if err := change(a); err != nil {
-			return err
+			return nil, err
 		}
-		a = validSecrets(a, r.opts.Now())
-		if e.value, err = encodeApp(a, r.seal); err != nil {
-			return fmt.Errorf("encode app: %w", err)
-		}
-		e.rev, err = r.store.put(ctx, e.key, e.value, e.rev)
-		if err == nil {
-			r.cache.wrote(e, item{app: a})
-			return nil
-		}
-		if !errors.Is(err, errChanged) {
-			return fmt.Errorf("write app %s: %w", key, err)
-		}
+		return encodeApp(validSecrets(a, r.opts.Now()), r.seal)
+	})
+	if errors.Is(err, errMissing) {
+		return noApp(key)
 	}
-	return contended()
+	return err
 }
 
 // written returns an app that was written a moment ago.

@@ -13,17 +13,21 @@ import (
 
 // snapshot is what the registry held at one moment. It never changes.
 type snapshot struct {
-	apps   map[string]*gatecast.App // by key; nobody may change them
-	tokens map[string]tokenItem     // by ID
+	apps   *shelf[*gatecast.App]          // by key; nobody may change them
+	subs   *shelf[*gatecast.Subscription] // by ID; nor these
+	tokens map[string]tokenItem           // by ID
 	byHash map[[32]byte]auth.Principal
 }
 
-// item is a decoded entry: an app, a token, or neither.
+// item is a decoded entry: an app, a subscription, a token, or none of them.
 type item struct {
 	rev   uint64
 	app   *gatecast.App
+	sub   *gatecast.Subscription
 	token *tokenItem
 }
+
+func (it item) empty() bool { return it.app == nil && it.sub == nil && it.token == nil }
 
 type tokenItem struct {
 	auth.Token
@@ -38,27 +42,32 @@ type cache struct {
 	ready   chan struct{} // closed after the first sync
 
 	// mu guards the fields below. It is held only for map work.
-	mu      sync.Mutex
-	items   map[string]item
-	gone    map[string]uint64   // removed by this node, not yet told by the watch; key to last revision
-	seen    uint64              // the newest revision the watch has told
-	told    map[string]struct{} // keys told since the sync began; nil when synced
-	booting bool                // until the first sync has ended
-	err     error               // why the watch is not running; nil when synced
-	subs    map[*subscription]struct{}
-	ended   bool // by close
+	mu        sync.Mutex
+	items     map[string]item
+	gone      map[string]uint64        // removed by this node, not yet told by the watch; key to last revision
+	removals  map[chan struct{}]string // to close when the watch tells that the key is gone
+	seen      uint64                   // the newest revision the watch has told
+	told      map[string]struct{}      // keys told since the sync began; nil when synced
+	booting   bool                     // until the first sync has ended
+	err       error                    // why the watch is not running; nil when synced
+	listeners map[*listener]struct{}
+	ended     bool // by close
 }
 
 func newCache() *cache {
 	c := &cache{
-		ready:   make(chan struct{}),
-		items:   map[string]item{},
-		gone:    map[string]uint64{},
-		booting: true,
-		err:     errors.New("the registry has not been read yet"),
-		subs:    map[*subscription]struct{}{},
+		ready:     make(chan struct{}),
+		items:     map[string]item{},
+		gone:      map[string]uint64{},
+		removals:  map[chan struct{}]string{},
+		booting:   true,
+		err:       errors.New("the registry has not been read yet"),
+		listeners: map[*listener]struct{}{},
 	}
-	c.current.Store(&snapshot{})
+	c.current.Store(&snapshot{
+		apps: newShelf[*gatecast.App](), subs: newShelf[*gatecast.Subscription](),
+		tokens: map[string]tokenItem{}, byHash: map[[32]byte]auth.Principal{},
+	})
 	return c
 }
 
@@ -93,19 +102,17 @@ func (c *cache) beginSync() {
 	c.told = map[string]struct{}{}
 }
 
-// endSync forgets what was not told again, and publishes.
+// endSync forgets what was not told again.
 func (c *cache) endSync() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for key, it := range c.items {
 		if _, told := c.told[key]; !told && it.rev <= c.seen {
-			c.notify(it, item{})
-			delete(c.items, key)
+			c.set(entry{key: key, gone: true}, item{})
 		}
 	}
 	maps.DeleteFunc(c.gone, func(_ string, rev uint64) bool { return rev < c.seen })
 	c.told, c.err = nil, nil
-	c.publish()
 	if c.booting {
 		c.booting = false
 		close(c.ready)
@@ -122,6 +129,7 @@ func (c *cache) watched(e entry, it item) {
 	}
 	if e.gone {
 		delete(c.gone, e.key)
+		c.toldGone(e.key)
 	} else if rev, removed := c.gone[e.key]; removed && e.rev <= rev {
 		return
 	}
@@ -153,40 +161,70 @@ func (c *cache) removed(key string, rev uint64) {
 	}
 }
 
-// set stores a newer item and publishes. While the first sync is under way it
-// leaves that to its end: nobody is reading yet.
+// set stores a newer item, publishes it, and tells who listens.
 func (c *cache) set(e entry, it item) {
 	old := c.items[e.key]
-	if it.app == nil && it.token == nil {
+	if it.empty() {
 		delete(c.items, e.key)
 	} else {
 		it.rev = e.rev
 		c.items[e.key] = it
 	}
-	if old.app == nil && old.token == nil && it.app == nil && it.token == nil {
+	if old.empty() && it.empty() {
 		return
 	}
+	c.current.Store(c.load().changed(old, it))
 	c.notify(old, it)
-	if !c.booting {
-		c.publish()
+}
+
+// changed returns a snapshot in which now stands in the place of old. Both are
+// items of one entry, and one of them may be empty.
+func (s *snapshot) changed(old, now item) *snapshot {
+	next := *s
+	switch {
+	case now.app != nil:
+		next.apps = s.apps.with(now.app.Key, now.app)
+	case now.sub != nil:
+		next.subs = s.subs.with(now.sub.ID, now.sub)
+	case old.app != nil:
+		next.apps = s.apps.without(old.app.Key)
+	case old.sub != nil:
+		next.subs = s.subs.without(old.sub.ID)
+	default: // there are few tokens, and they hardly ever change
+		next.tokens, next.byHash = maps.Clone(s.tokens), maps.Clone(s.byHash)
+		if t := old.token; t != nil {
+			delete(next.tokens, t.ID)
+			delete(next.byHash, t.hash)
+		}
+		if t := now.token; t != nil {
+			next.tokens[t.ID] = *t
+			next.byHash[t.hash] = auth.Principal{ID: t.ID, Name: t.Name, Scopes: t.Scopes}
+		}
+	}
+	return &next
+}
+
+// removal returns a channel that closes when the watch tells that key is gone,
+// which means that it has told everything written before, too. The caller calls
+// done in the end.
+func (c *cache) removal(key string) (told <-chan struct{}, done func()) {
+	ch := make(chan struct{})
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.removals[ch] = key
+	return ch, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.removals, ch)
 	}
 }
 
-func (c *cache) publish() {
-	s := &snapshot{
-		apps:   make(map[string]*gatecast.App, len(c.items)),
-		tokens: map[string]tokenItem{},
-		byHash: map[[32]byte]auth.Principal{},
-	}
-	for _, it := range c.items {
-		switch {
-		case it.app != nil:
-			s.apps[it.app.Key] = it.app
-		case it.token != nil:
-			t := *it.token
-			s.tokens[t.ID] = t
-			s.byHash[t.hash] = auth.Principal{ID: t.ID, Name: t.Name, Scopes: t.Scopes}
+// toldGone tells those who wait for the removal of key. The caller holds mu.
+func (c *cache) toldGone(key string) {
+	for ch, k := range c.removals {
+		if k == key {
+			close(ch)
+			delete(c.removals, ch)
 		}
 	}
-	c.current.Store(s)
 }

@@ -1,14 +1,16 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"iter"
 )
 
-// subscription collects the keys of changed apps for one Changes loop. It is
-// bounded by the number of apps: a key stands in it once, however often the
-// app changes before the loop comes to it. cache.mu guards pending.
-type subscription struct {
+// listener collects the names of changed items for one loop. It is bounded by
+// the number of items: a name stands in it once, however often the item changes
+// before the loop comes to it. cache.mu guards pending.
+type listener struct {
+	names   func(item) string // what the loop is told of an item; empty: nothing
 	pending map[string]struct{}
 	wake    chan struct{} // holds one token when pending is not empty
 	done    chan struct{} // closed with the registry
@@ -21,23 +23,46 @@ type subscription struct {
 //
 // Listening begins with the call, not with the loop: call it first, look at an
 // app second, and no change is missed between. The sequence can be used once.
-func (r *Registry) Changes(ctx context.Context) iter.Seq[string] {
-	sub := r.cache.subscribe()
-	unsubscribe := func() { r.cache.unsubscribe(sub) }
-	stop := context.AfterFunc(ctx, unsubscribe)
+func (r *Registry) Changes(ctx context.Context) iter.Seq[string] { return r.listen(ctx, appKey) }
+
+// SubscriptionChanges yields the ID of every subscription that was made,
+// changed, paused, resumed, rotated or deleted after this call, by the same
+// rules as [Registry.Changes]. A change of its app is none of the subscription.
+func (r *Registry) SubscriptionChanges(ctx context.Context) iter.Seq[string] {
+	return r.listen(ctx, subscriptionID)
+}
+
+func appKey(it item) string {
+	if it.app == nil {
+		return ""
+	}
+	return it.app.Key
+}
+
+func subscriptionID(it item) string {
+	if it.sub == nil {
+		return ""
+	}
+	return it.sub.ID
+}
+
+func (r *Registry) listen(ctx context.Context, names func(item) string) iter.Seq[string] {
+	l := r.cache.listen(names)
+	leave := func() { r.cache.leave(l) }
+	stop := context.AfterFunc(ctx, leave)
 	return func(yield func(string) bool) {
 		defer stop()
-		defer unsubscribe()
+		defer leave()
 		for {
 			select {
 			case <-ctx.Done():
 				return
-			case <-sub.done:
+			case <-l.done:
 				return
-			case <-sub.wake:
+			case <-l.wake:
 			}
-			for key := range r.cache.take(sub) {
-				if ctx.Err() != nil || !yield(key) {
+			for name := range r.cache.take(l) {
+				if ctx.Err() != nil || !yield(name) {
 					return
 				}
 			}
@@ -45,61 +70,58 @@ func (r *Registry) Changes(ctx context.Context) iter.Seq[string] {
 	}
 }
 
-func (c *cache) subscribe() *subscription {
-	sub := &subscription{pending: map[string]struct{}{}, wake: make(chan struct{}, 1), done: make(chan struct{})}
+func (c *cache) listen(names func(item) string) *listener {
+	l := &listener{names: names, pending: map[string]struct{}{}, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ended {
-		close(sub.done)
-		return sub
+		close(l.done)
+		return l
 	}
-	c.subs[sub] = struct{}{}
-	return sub
+	c.listeners[l] = struct{}{}
+	return l
 }
 
-func (c *cache) unsubscribe(sub *subscription) {
+func (c *cache) leave(l *listener) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, there := c.subs[sub]; there {
-		delete(c.subs, sub)
-		close(sub.done)
+	if _, there := c.listeners[l]; there {
+		delete(c.listeners, l)
+		close(l.done)
 	}
 }
 
-// take empties what sub has collected.
-func (c *cache) take(sub *subscription) map[string]struct{} {
+// take empties what l has collected.
+func (c *cache) take(l *listener) map[string]struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	keys := sub.pending
-	sub.pending = map[string]struct{}{}
-	return keys
+	names := l.pending
+	l.pending = map[string]struct{}{}
+	return names
 }
 
-// notify tells the subscriptions of a changed app. The caller holds mu.
+// notify tells the listeners of a changed item. The caller holds mu.
 func (c *cache) notify(old, now item) {
-	app := now.app
-	if app == nil {
-		app = old.app
-	}
-	if app == nil {
-		return
-	}
-	for sub := range c.subs {
-		sub.pending[app.Key] = struct{}{}
+	for l := range c.listeners {
+		name := cmp.Or(l.names(now), l.names(old))
+		if name == "" {
+			continue
+		}
+		l.pending[name] = struct{}{}
 		select {
-		case sub.wake <- struct{}{}:
+		case l.wake <- struct{}{}:
 		default: // it has yet to wake for an earlier change
 		}
 	}
 }
 
-// close ends every subscription, and any that is still to come.
+// close ends every listener, and any that is still to come.
 func (c *cache) close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.ended = true
-	for sub := range c.subs {
-		close(sub.done)
+	for l := range c.listeners {
+		close(l.done)
 	}
-	clear(c.subs)
+	clear(c.listeners)
 }

@@ -24,7 +24,7 @@ func openKV(ctx context.Context, js jetstream.JetStream, o Options) (*kvStore, e
 	defer cancel()
 	cfg := jetstream.KeyValueConfig{
 		Bucket:      o.Bucket,
-		Description: "gatecast: apps and tokens",
+		Description: "gatecast: apps, subscriptions and tokens",
 		History:     1,
 		Storage:     jetstream.FileStorage,
 		Replicas:    max(o.Replicas, 1),

@@ -14,8 +14,9 @@ import (
 // The first part of a store key says what an entry is. Besides these there are
 // nameEntry and keyIDEntry.
 const (
-	appEntry   = "app."
-	tokenEntry = "token."
+	appEntry          = "app."
+	subscriptionEntry = "sub."
+	tokenEntry        = "token."
 )
 
 // recordVersion goes up when an older gatecast would misread a record. The
@@ -61,11 +62,7 @@ func encodeApp(a *gatecast.App, s *sealer) ([]byte, error) {
 		V: recordVersion, Key: a.Key, Name: a.Name, Enabled: a.Enabled, MaxConns: a.MaxConns,
 		Window: a.Window.String(), Kinds: a.Kinds, Created: a.Created,
 		CatchUp: a.CatchUp.Window.String(), First: string(a.CatchUp.First), Cursors: string(a.CatchUp.Cursors),
-	}
-	for _, secret := range a.Secrets {
-		rec.Secrets = append(rec.Secrets, sealedSecret{
-			Box: s.seal(a.Key, secret.Value), Created: secret.Created, Expires: secret.Expires,
-		})
+		Secrets: s.secrets(appSecret(a.Key), a.Secrets),
 	}
 	return json.Marshal(rec)
 }
@@ -83,18 +80,14 @@ func decodeApp(value []byte, s *sealer) (*gatecast.App, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &gatecast.App{
+	secrets, err := s.openSecrets(appSecret(rec.Key), rec.Secrets)
+	if err != nil {
+		return nil, err
+	}
+	return &gatecast.App{
 		Key: rec.Key, Name: rec.Name, Enabled: rec.Enabled, MaxConns: rec.MaxConns,
-		Window: window, Kinds: rec.Kinds, CatchUp: catchUp, Created: rec.Created,
-	}
-	for _, sealed := range rec.Secrets {
-		plain, err := s.open(a.Key, sealed.Box)
-		if err != nil {
-			return nil, err
-		}
-		a.Secrets = append(a.Secrets, gatecast.Secret{Value: plain, Created: sealed.Created, Expires: sealed.Expires})
-	}
-	return a, nil
+		Window: window, Kinds: rec.Kinds, CatchUp: catchUp, Created: rec.Created, Secrets: secrets,
+	}, nil
 }
 
 // catchUp reads the record's fields about it. What an older record lacks is at
@@ -143,7 +136,7 @@ func unmarshal(value []byte, rec any, version *int) error {
 	return nil
 }
 
-// decodeItem reads any entry; those that are neither apps nor tokens are empty.
+// decodeItem reads any entry; the sorts that are not listed here are empty.
 func decodeItem(e entry, s *sealer) (item, error) {
 	var it item
 	var err error
@@ -153,6 +146,11 @@ func decodeItem(e entry, s *sealer) (item, error) {
 		it.app, err = decodeApp(e.value, s)
 		if err == nil && appEntry+it.app.Key != e.key {
 			return item{}, fmt.Errorf("the entry holds another app's record, %s", it.app.Key)
+		}
+	case strings.HasPrefix(e.key, subscriptionEntry):
+		it.sub, err = decodeSubscription(e.value, s)
+		if err == nil && subscriptionEntry+it.sub.ID != e.key {
+			return item{}, fmt.Errorf("the entry holds another subscription's record, %s", it.sub.ID)
 		}
 	case strings.HasPrefix(e.key, tokenEntry):
 		it.token, err = decodeToken(e.value)

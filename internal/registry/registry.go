@@ -1,11 +1,12 @@
 // Package registry keeps the settings that must survive a restart and be the
-// same on every node: the apps with their secrets, and the API tokens.
+// same on every node: the apps and the subscriptions with their secrets, and the
+// API tokens.
 //
 // It owns the key-value bucket they lie in, the encryption of the secrets, and
 // a snapshot in memory from which everything on a connection's path is
-// answered without I/O. It never speaks HTTP and never checks a signature.
-// Start at [Open]; names and credentials of apps are checked by
-// gatecast.AppSpec.
+// answered without I/O. It never speaks HTTP and never makes or checks a
+// signature. Start at [Open]; names and credentials of apps are checked by
+// gatecast.AppSpec, settings by gatecast.SubscriptionSettings.
 package registry
 
 import (
@@ -16,27 +17,27 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/gatecast/gatecast"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Options tunes a Registry. The zero value suits, but for KeyFile.
 type Options struct {
-	KeyFile    string           // holds the key that secrets are encrypted with; required by Open, made at the first start
-	Bucket     string           // name of the key-value bucket; default "gatecast_registry"
-	Replicas   int              // copies in a cluster, 1 to 5; default 1 for a new bucket, unchanged for an old one
-	MaxApps    int              // more are refused as a Conflict; default 10,000
-	MaxTokens  int              // more are refused as a Conflict; default 1,000
-	MaxOverlap time.Duration    // of two secrets in a rotation, longer is Invalid; default 90 days
-	Timeout    time.Duration    // of one request to the bucket, then Unavailable; default 5 s
-	Now        func() time.Time // default time.Now
-	Log        *slog.Logger     // default: discard
+	KeyFile          string           // holds the key that secrets are encrypted with; required by Open, made at the first start
+	Bucket           string           // name of the key-value bucket; default "gatecast_registry"
+	Replicas         int              // copies in a cluster, 1 to 5; default 1 for a new bucket, unchanged for an old one
+	MaxApps          int              // more are refused as a Conflict; default 10,000
+	MaxSubscriptions int              // more are refused as a Conflict; default 10,000
+	MaxTokens        int              // more are refused as a Conflict; default 1,000
+	MaxOverlap       time.Duration    // of two secrets in a rotation, longer is Invalid; default 90 days
+	Timeout          time.Duration    // of one request to the bucket, then Unavailable; default 5 s
+	Now              func() time.Time // default time.Now
+	Log              *slog.Logger     // default: discard
 }
 
 func (o Options) withDefaults() Options {
 	o.Bucket = cmp.Or(o.Bucket, "gatecast_registry")
 	o.MaxApps = cmp.Or(o.MaxApps, 10_000)
+	o.MaxSubscriptions = cmp.Or(o.MaxSubscriptions, 10_000)
 	o.MaxTokens = cmp.Or(o.MaxTokens, 1_000)
 	o.MaxOverlap = cmp.Or(o.MaxOverlap, 90*24*time.Hour)
 	o.Timeout = cmp.Or(o.Timeout, 5*time.Second)
@@ -47,7 +48,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Registry holds apps and tokens. Its methods may be called from any
+// Registry holds apps, subscriptions and tokens. Its methods may be called from any
 // goroutine. Reading is answered from memory; a change is on disk when its
 // method returns, visible to this node at once and to others a moment later.
 type Registry struct {
@@ -80,6 +81,7 @@ func Open(ctx context.Context, js jetstream.JetStream, o Options) (*Registry, er
 		r.Close()
 		return nil, fmt.Errorf("read registry: %w", unavailable(err))
 	}
+	r.removeOrphans(ctx)
 	return r, nil
 }
 
@@ -94,6 +96,7 @@ func openMem(m *memStore, s *sealer, o Options) *Registry {
 	r := start(context.Background(), m, s, o.withDefaults())
 	// Waiting cannot fail: the store is in memory and the context has no end.
 	_ = r.cache.wait(context.Background())
+	r.removeOrphans(context.Background())
 	return r
 }
 
@@ -134,7 +137,7 @@ func (r *Registry) watch(ctx context.Context) {
 }
 
 // decode reads an entry of the store. One that cannot be read counts as absent,
-// so that a single damaged app does not take the others with it.
+// so that a single damaged one does not take the others with it.
 func (r *Registry) decode(e entry) item {
 	it, err := decodeItem(e, r.seal)
 	if err != nil {
@@ -143,7 +146,7 @@ func (r *Registry) decode(e entry) item {
 	return it
 }
 
-// Close ends the watch and every Changes loop, and waits for the watch. It
+// Close ends the watch and every loop over changes, and waits for the watch. It
 // leaves the JetStream handle open.
 func (r *Registry) Close() {
 	r.stop()
@@ -160,39 +163,5 @@ func (r *Registry) Healthy() error {
 	return nil
 }
 
-// Metrics returns the registry's collectors, for the caller to register.
-func (r *Registry) Metrics() []prometheus.Collector {
-	gauge := func(name, help string, value func() float64) prometheus.Collector {
-		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
-	}
-	return []prometheus.Collector{
-		gauge("gatecast_registry_apps", "Apps there are.", func() float64 { return float64(len(r.cache.load().apps)) }),
-		gauge("gatecast_registry_tokens", "API tokens there are.", func() float64 { return float64(len(r.cache.load().tokens)) }),
-		gauge("gatecast_registry_healthy", "1 while changes from other nodes arrive, else 0.", func() float64 {
-			if r.Healthy() != nil {
-				return 0
-			}
-			return 1
-		}),
-		prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "gatecast_registry_resyncs_total",
-			Help: "How often the watch on the registry was lost and begun anew.",
-		}, func() float64 { return float64(r.resync.Load()) }),
-	}
-}
-
 // now is the time as it is stored: UTC, to the millisecond.
 func (r *Registry) now() time.Time { return r.opts.Now().UTC().Truncate(time.Millisecond) }
-
-// attempts bounds how often a change is tried anew because somebody else was
-// faster. Each failure means that another change went through, so running out
-// takes as many changes of one app at the same moment.
-const attempts = 64
-
-func contended() error {
-	return &gatecast.Error{
-		Code:    gatecast.Conflict,
-		Message: "the entry is being changed by many others at this moment",
-		Remedy:  "try again",
-	}
-}

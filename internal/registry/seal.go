@@ -18,9 +18,9 @@ import (
 	"github.com/gatecast/gatecast"
 )
 
-// sealer encrypts the secrets of apps with AES-256-GCM. They must be
-// recoverable, because the protocol's signature is made over the plain secret;
-// so they are encrypted, with a key that lies outside the bucket: a copy of the
+// sealer encrypts the secrets of apps and subscriptions with AES-256-GCM. They
+// must be recoverable, because signatures are made with the plain secret and a
+// receiver is sent its plain credentials; so they are encrypted, with a key that lies outside the bucket: a copy of the
 // bucket alone, in a backup or on another machine's disk, opens no door.
 type sealer struct {
 	aead cipher.AEAD
@@ -46,20 +46,49 @@ func newSealer(key [32]byte) *sealer {
 	return &sealer{aead: aead, id: hex.EncodeToString(sum[:6])}
 }
 
-// aad binds a sealed secret to its app, so that one app's secret put into
-// another's entry does not open.
-func aad(appKey string) []byte { return []byte("gatecast app secret\x00" + appKey) }
-
-func (s *sealer) seal(appKey, secret string) []byte {
-	return s.aead.Seal(nil, nil, []byte(secret), aad(appKey))
+// binding says what a sealed text is and whose, so that one app's secret put
+// into another's entry, or into another field, does not open.
+type binding struct {
+	what  string // "app secret"
+	owner string // app key or subscription ID
 }
 
-func (s *sealer) open(appKey string, box []byte) (string, error) {
-	plain, err := s.aead.Open(nil, nil, box, aad(appKey))
+func appSecret(key string) binding { return binding{"app secret", key} }
+
+func (b binding) aad() []byte { return []byte("gatecast " + b.what + "\x00" + b.owner) }
+
+func (s *sealer) seal(to binding, plain []byte) []byte {
+	return s.aead.Seal(nil, nil, plain, to.aad())
+}
+
+func (s *sealer) open(to binding, box []byte) ([]byte, error) {
+	plain, err := s.aead.Open(nil, nil, box, to.aad())
 	if err != nil {
-		return "", fmt.Errorf("decrypt secret of app %s: %w", appKey, err)
+		return nil, fmt.Errorf("decrypt %s of %s: %w", to.what, to.owner, err)
 	}
-	return string(plain), nil
+	return plain, nil
+}
+
+// secrets encrypts each of a list.
+func (s *sealer) secrets(to binding, list []gatecast.Secret) []sealedSecret {
+	sealed := make([]sealedSecret, 0, len(list))
+	for _, one := range list {
+		sealed = append(sealed, sealedSecret{Box: s.seal(to, []byte(one.Value)), Created: one.Created, Expires: one.Expires})
+	}
+	return sealed
+}
+
+// openSecrets decrypts what secrets has encrypted.
+func (s *sealer) openSecrets(to binding, sealed []sealedSecret) ([]gatecast.Secret, error) {
+	list := make([]gatecast.Secret, 0, len(sealed))
+	for _, one := range sealed {
+		plain, err := s.open(to, one.Box)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, gatecast.Secret{Value: string(plain), Created: one.Created, Expires: one.Expires})
+	}
+	return list, nil
 }
 
 // keyIDEntry is where the bucket notes which key its secrets are encrypted
