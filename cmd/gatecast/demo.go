@@ -69,6 +69,7 @@ func demo(ctx context.Context, t terminal, c *cli.Command) error {
 	cfg := config.Default()
 	cfg.Server.Listen, cfg.Server.Data, cfg.Server.DrainSpread = address, data, 0
 	cfg.Log.Level = "warn"
+	cfg.Hooks.Allow = []string{"127.0.0.0/8", "::1/128"} // a receiver to try it with runs beside it
 	err = runDemo(ctx, t, cfg, &sim.Options{Seed: c.Int64("seed"), Rate: c.Float("rate")}, c.Int("count"))
 	if errors.Is(err, syscall.EPIPE) {
 		return nil

@@ -117,7 +117,7 @@ func (p *parts) run(ctx context.Context, listener net.Listener, ready func()) er
 	defer stopMemory()
 	defer work.Wait()
 	defer stopFeed()
-	failed := make(chan error, 8) // one for each that is started below
+	failed := make(chan error, 16) // at least one for each that is started below
 	begin := func(group *sync.WaitGroup, ctx context.Context, what string, run func(context.Context) error) {
 		group.Go(func() {
 			if err := run(ctx); err != nil && ctx.Err() == nil {
@@ -127,11 +127,13 @@ func (p *parts) run(ctx context.Context, listener net.Listener, ready func()) er
 	}
 	start := func(ctx context.Context, what string, run func(context.Context) error) { begin(&work, ctx, what, run) }
 	begin(&remembering, memory, "cursors", p.cursors.Run)
+	begin(&remembering, memory, "subscriptions' progress", p.calls.remember)
 	start(feed, "forgetting", p.forget)
 	start(feed, "thrift", func(ctx context.Context) error { thrift(ctx, readMemory, giveBackMemory); return nil })
 	start(feed, "hub", p.hub.Run)
 	start(feed, "websocket push", p.push.Run)
 	start(feed, "event streams", p.stream.Run)
+	start(feed, "subscriptions", p.calls.server.Run)
 	server := p.server()
 	start(feed, "http server", func(context.Context) error {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
@@ -158,13 +160,21 @@ func (p *parts) run(ctx context.Context, listener net.Listener, ready func()) er
 
 // stop ends the server gently: readiness goes first, then new work is refused,
 // then requests under way finish, then the sockets are pushed level and
-// closed.
+// closed. Meanwhile the requests to subscribers end, or are broken off after
+// half of the time; what they were about is sent again at the next start.
 func (p *parts) stop(server *http.Server) {
 	began := time.Now()
 	limit, cancel := context.WithTimeout(context.Background(), p.cfg.Server.ShutdownTimeout)
 	defer cancel()
 	p.health.stopping()
 	p.log.Info("stopping", "connections", p.push.Connections()+p.stream.Connections(), "limit", p.cfg.Server.ShutdownTimeout.String())
+	var calls sync.WaitGroup
+	defer calls.Wait()
+	calls.Go(func() {
+		half, cancel := context.WithTimeout(limit, p.cfg.Server.ShutdownTimeout/2)
+		defer cancel()
+		p.calls.server.Drain(half)
+	})
 	p.finishRequests(limit, server)
 	p.settle(limit)
 	p.push.Drain(limit, p.cfg.Server.DrainSpread)

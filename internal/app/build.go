@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/gatecast/gatecast"
 	"github.com/gatecast/gatecast/internal/auth"
 	"github.com/gatecast/gatecast/internal/config"
 	"github.com/gatecast/gatecast/internal/cursor"
@@ -43,6 +44,7 @@ type parts struct {
 	simulator *sim.Sim
 	push      *ws.Server
 	stream    *sse.Server
+	calls     callers
 	health    *health
 	epoch     string // of the journal
 	began     time.Time
@@ -63,9 +65,10 @@ func build(ctx context.Context, cfg config.Config, o Options) (_ *parts, err err
 		return nil, fmt.Errorf("open the journal: %w", err)
 	}
 	p.registry, err = registry.Open(ctx, p.journal.JetStream(), registry.Options{
-		KeyFile:  keyFile(cfg, p.dataDir),
-		Replicas: cfg.Journal.Replicas,
-		Log:      o.Log,
+		KeyFile:          keyFile(cfg, p.dataDir),
+		Replicas:         cfg.Journal.Replicas,
+		MaxSubscriptions: cfg.Hooks.MaxSubscriptions,
+		Log:              o.Log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the registry: %w", err)
@@ -73,7 +76,12 @@ func build(ctx context.Context, cfg config.Config, o Options) (_ *parts, err err
 	if p.adminToken, err = p.ensureAdminToken(ctx); err != nil {
 		return nil, fmt.Errorf("make the admin token: %w", err)
 	}
-	if p.cursors, err = p.openCursors(ctx); err != nil {
+	extent, err := p.journal.Extent(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("find the journal's newest event: %w", err)
+	}
+	p.epoch = extent.Epoch
+	if p.cursors, err = p.openCursors(ctx, extent); err != nil {
 		return nil, fmt.Errorf("open the cursors: %w", err)
 	}
 	if p.hub, err = hub.New(ctx, p.journal, hub.Options{Ring: cfg.Hub.Ring, RingBytes: int(cfg.Hub.RingBytes), Log: o.Log}); err != nil {
@@ -86,6 +94,9 @@ func build(ctx context.Context, cfg config.Config, o Options) (_ *parts, err err
 	p.ingest = push.New(p.journal, ingestOptions(cfg, zone, o.Log))
 	p.push = ws.New(p.registry, p.hub, p.hub, p.cursors, pushOptions(cfg, p.epoch, o.Log))
 	p.stream = sse.New(p.registry, auth.Guard{Tokens: p.registry}, p.hub, p.hub, streamOptions(cfg, o.Log))
+	if p.calls, err = p.buildCallers(ctx, extent.Last); err != nil {
+		return nil, err
+	}
 	if o.Simulate != nil {
 		p.simulator = sim.New(*o.Simulate)
 	}
@@ -97,18 +108,13 @@ func build(ctx context.Context, cfg config.Config, o Options) (_ *parts, err err
 	// Events that are lost do not come back by taking the server out of
 	// service: a hole is a warning.
 	// So do events that may be sent twice: cursors that cannot be stored are one.
-	p.health.warnings = []check{{"journal", p.holes}, {"cursors", p.cursors.Healthy}}
+	p.health.warnings = []check{{"journal", p.holes}, {"cursors", p.cursors.Healthy}, {"subscriptions", p.calls.ledger.Healthy}, {"delivery log", p.calls.log.Healthy}}
 	return p, nil
 }
 
 // openCursors reads how far each consumer has got. Cursors of apps that were
 // deleted while no server ran are forgotten.
-func (p *parts) openCursors(ctx context.Context) (*cursor.Store, error) {
-	extent, err := p.journal.Extent(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("find the journal's newest event: %w", err)
-	}
-	p.epoch = extent.Epoch
+func (p *parts) openCursors(ctx context.Context, extent gatecast.Extent) (*cursor.Store, error) {
 	s, err := cursor.Open(ctx, p.journal.JetStream(), cursor.Options{
 		Replicas:  p.cfg.Journal.Replicas,
 		Interval:  p.cfg.Resume.CommitInterval,
@@ -149,6 +155,9 @@ func (p *parts) ensureAdminToken(ctx context.Context) (string, error) {
 func (p *parts) close(limit time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
+	if p.calls.client != nil {
+		p.calls.client.Close()
+	}
 	if p.registry != nil {
 		p.registry.Close()
 	}
@@ -273,7 +282,7 @@ func streamOptions(cfg config.Config, log *slog.Logger) sse.Options {
 func (p *parts) collectors() *prometheus.Registry {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	for _, part := range []interface{ Metrics() []prometheus.Collector }{p.journal, p.registry, p.cursors, p.hub, p.ingest, p.push, p.stream} {
+	for _, part := range []interface{ Metrics() []prometheus.Collector }{p.journal, p.registry, p.cursors, p.hub, p.ingest, p.push, p.stream, p.calls.log, p.calls.ledger, p.calls.server} {
 		reg.MustRegister(part.Metrics()...)
 	}
 	return reg

@@ -28,6 +28,7 @@ func (p *parts) routes() http.Handler {
 		Status:      p,
 		Connections: p,
 		Cursors:     p.cursors,
+		Hooks:       p.hooksAPI(),
 		Guard:       guard,
 		Version:     p.version,
 		Log:         p.log,

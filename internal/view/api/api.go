@@ -1,5 +1,5 @@
-// Package api is the JSON API for administrators: apps, tokens, connections and
-// status.
+// Package api is the JSON API for administrators: apps, tokens, connections,
+// subscriptions and status.
 //
 // It owns the routes under /api/v1, the JSON shapes and the OpenAPI document
 // made from them. It never decides what is valid and stores nothing: that is
@@ -79,15 +79,16 @@ type Options struct {
 	Status      Status
 	Connections Connections
 	Cursors     Cursors
+	Hooks       Hooks
 	Guard       auth.Guard   // its Fail is set to problem.Write if nil
 	Version     string       // of the program, for the OpenAPI document; default "dev"
-	MaxBody     int64        // of a request in bytes, a bigger one is refused with 413; default 64 KiB
+	MaxBody     int64        // of a request in bytes, a bigger one is refused with 413; default 256 KiB, the headers and lists of a subscription being long
 	Log         *slog.Logger // changes, revealed secrets, faults; default: discard
 }
 
 func (o Options) withDefaults() Options {
 	o.Version = cmp.Or(o.Version, "dev")
-	o.MaxBody = cmp.Or(o.MaxBody, 64<<10)
+	o.MaxBody = cmp.Or(o.MaxBody, 256<<10)
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	if o.Guard.Fail == nil {
 		o.Guard.Fail = problem.Write
@@ -140,15 +141,16 @@ func to[I, O any](s *server, handle func(context.Context, *I) (*O, error)) func(
 	}
 }
 
+func line(scope auth.Scope, method, path, id, summary string, status int, add func(huma.API, huma.Operation)) route {
+	tag, _, _ := strings.Cut(strings.TrimPrefix(path, "/api/v1/"), "/")
+	return route{scope: scope, add: add, op: huma.Operation{
+		Method: method, Path: path, OperationID: id, Summary: summary, DefaultStatus: status, Tags: []string{tag},
+	}}
+}
+
 func (s *server) routes() []route {
 	const app = "/api/v1/apps/{app_key}"
-	line := func(scope auth.Scope, method, path, id, summary string, status int, add func(huma.API, huma.Operation)) route {
-		tag, _, _ := strings.Cut(strings.TrimPrefix(path, "/api/v1/"), "/")
-		return route{scope: scope, add: add, op: huma.Operation{
-			Method: method, Path: path, OperationID: id, Summary: summary, DefaultStatus: status, Tags: []string{tag},
-		}}
-	}
-	return []route{
+	return append([]route{
 		line(auth.Admin, "POST", "/api/v1/apps", "create-app", "Create an app, or import one with its key and secret", 201, to(s, s.createApp)),
 		line(auth.Admin, "GET", "/api/v1/apps", "list-apps", "List the apps", 200, to(s, s.listApps)),
 		line(auth.Admin, "GET", app, "get-app", "Show an app", 200, to(s, s.getApp)),
@@ -164,7 +166,7 @@ func (s *server) routes() []route {
 		line(auth.Admin, "GET", "/api/v1/tokens", "list-tokens", "List the API tokens", 200, to(s, s.listTokens)),
 		line(auth.Admin, "DELETE", "/api/v1/tokens/{id}", "delete-token", "Delete an API token", 204, to(s, s.deleteToken)),
 		line(auth.Read, "GET", "/api/v1/status", "get-status", "Show how the server is", 200, to(s, s.status)),
-	}
+	}, s.subscriptionRoutes()...)
 }
 
 // config avoids huma's default one, which adds schema links to every response,

@@ -31,6 +31,8 @@ type world struct {
 	log    *syncBuffer
 	status *status
 	peers  *peers
+	hooks  *sender
+	reg    *registry.Registry
 }
 
 type status struct {
@@ -62,7 +64,7 @@ func newWorld(t *testing.T) *world {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	reg := registry.OpenMem(registry.Options{Now: func() time.Time { return now }})
 	t.Cleanup(reg.Close)
-	w := &world{t: t, token: map[auth.Scope]string{}, log: &syncBuffer{}, status: &status{}, peers: &peers{}}
+	w := &world{t: t, token: map[auth.Scope]string{}, log: &syncBuffer{}, status: &status{}, peers: &peers{}, hooks: &sender{}, reg: reg}
 	for _, scope := range auth.Scopes() {
 		_, plain, err := reg.CreateToken(t.Context(), "the "+string(scope), []auth.Scope{scope})
 		if err != nil {
@@ -74,6 +76,7 @@ func newWorld(t *testing.T) *world {
 	mux.HandleFunc("POST /api/v1/events", func(http.ResponseWriter, *http.Request) {})
 	api.Register(mux, api.Options{
 		Apps: reg, Tokens: reg, Status: w.status, Connections: w.peers, Cursors: w.peers,
+		Hooks: api.Hooks{Subscriptions: reg, Deliveries: w.hooks, DeadLetters: w.hooks, Log: w.hooks, Positions: w.hooks},
 		Guard: auth.Guard{Tokens: reg}, MaxBody: 2000,
 		Log: slog.New(slog.NewJSONHandler(w.log, nil)),
 	})
@@ -130,12 +133,19 @@ func (w *world) do(method, path, body string) answer {
 	return w.as(auth.Admin, method, path, body)
 }
 
-// want compares the whole body; "K", "S" and "I" stand for a fresh key, secret and ID.
+// want compares the whole body; "K", "S" and "I" stand for a fresh key, secret and ID,
+// "U" and "P" for a subscription's ID and public key.
 func (w *world) want(a answer, status int, body string) {
 	w.t.Helper()
 	got := a.body
 	for _, r := range []struct{ form, name string }{
-		{`"[0-9a-f]{32}"`, `"S"`}, {`"[0-9a-f]{16}"`, `"K"`}, {`"[0-9a-f]{12}"`, `"I"`}, {`"gct_[a-z2-7]{40}"`, `"T"`},
+		{`"[0-9a-f]{32}"`, `"S"`},
+		{`"[0-9a-f]{16}"`, `"K"`},
+		{`"[0-9a-f]{12}"`, `"I"`},
+		{`"gct_[a-z2-7]{40}"`, `"T"`},
+		{`"whsec_[A-Za-z0-9+/=]+"`, `"S"`},
+		{`"whpk_[A-Za-z0-9+/=]+"`, `"P"`},
+		{`"sub_[0-9a-f]{16}"`, `"U"`},
 	} {
 		got = regexp.MustCompile(r.form).ReplaceAllString(got, r.name)
 	}
@@ -272,17 +282,22 @@ func TestFaultsAreLoggedAndNotShown(t *testing.T) {
 
 func TestEveryRouteNeedsItsScope(t *testing.T) {
 	w := newWorld(t)
-	const app = "/api/v1/apps/00112233445566ff"
+	const app, subs, sub = "/api/v1/apps/00112233445566ff", "/api/v1/subscriptions", "/api/v1/subscriptions/sub_00112233445566ff"
+	readable := []string{"status", "cursors", "connections", "subscriptions", "sub_00112233445566ff", "replay", "deliveries", "dead-letters", "7"}
 	for _, route := range []string{
 		"POST /api/v1/apps", "GET /api/v1/apps", "GET " + app, "PATCH " + app, "DELETE " + app, "GET " + app + "/secret",
 		"POST " + app + "/rotate", "POST " + app + "/enable", "POST " + app + "/disable",
 		"POST /api/v1/tokens", "GET /api/v1/tokens", "DELETE /api/v1/tokens/x", "GET /api/v1/status",
 		"GET " + app + "/cursors", "GET /api/v1/connections",
+		"POST " + subs, "GET " + subs, "GET " + sub, "PATCH " + sub, "DELETE " + sub, "GET " + sub + "/secret", "POST " + sub + "/rotate",
+		"POST " + sub + "/pause", "POST " + sub + "/resume", "POST " + sub + "/test", "POST " + sub + "/replay", "GET " + sub + "/replay",
+		"DELETE " + sub + "/replay", "GET " + sub + "/deliveries", "GET " + sub + "/dead-letters", "GET " + sub + "/dead-letters/7",
+		"POST " + sub + "/dead-letters/7/resend", "DELETE " + sub + "/dead-letters/7", "PUT " + app + "/subscription",
 	} {
 		method, path, _ := strings.Cut(route, " ")
 		w.refused(w.as("", method, path, ""), 401, "unauthenticated", "")
 		allowed := []auth.Scope{auth.Admin}
-		if slices.Contains([]string{"status", "cursors", "connections"}, path[strings.LastIndexByte(path, '/')+1:]) {
+		if method == "GET" && slices.Contains(readable, path[strings.LastIndexByte(path, '/')+1:]) {
 			allowed = append(allowed, auth.Read)
 		}
 		for _, scope := range auth.Scopes() {
@@ -446,12 +461,18 @@ func TestTheOpenAPIDocumentDescribesEveryRoute(t *testing.T) {
 	}
 	slices.Sort(got)
 	want := []string{
-		"DELETE /api/v1/apps/{app_key}", "DELETE /api/v1/tokens/{id}",
+		"DELETE /api/v1/apps/{app_key}", "DELETE /api/v1/subscriptions/{id}", "DELETE /api/v1/subscriptions/{id}/dead-letters/{seq}",
+		"DELETE /api/v1/subscriptions/{id}/replay", "DELETE /api/v1/tokens/{id}",
 		"GET /api/v1/apps", "GET /api/v1/apps/{app_key}", "GET /api/v1/apps/{app_key}/cursors", "GET /api/v1/apps/{app_key}/secret",
-		"GET /api/v1/connections", "GET /api/v1/status", "GET /api/v1/tokens",
-		"PATCH /api/v1/apps/{app_key}",
+		"GET /api/v1/connections", "GET /api/v1/status", "GET /api/v1/subscriptions", "GET /api/v1/subscriptions/{id}",
+		"GET /api/v1/subscriptions/{id}/dead-letters", "GET /api/v1/subscriptions/{id}/dead-letters/{seq}",
+		"GET /api/v1/subscriptions/{id}/deliveries", "GET /api/v1/subscriptions/{id}/replay", "GET /api/v1/subscriptions/{id}/secret",
+		"GET /api/v1/tokens",
+		"PATCH /api/v1/apps/{app_key}", "PATCH /api/v1/subscriptions/{id}",
 		"POST /api/v1/apps", "POST /api/v1/apps/{app_key}/disable", "POST /api/v1/apps/{app_key}/enable", "POST /api/v1/apps/{app_key}/rotate",
-		"POST /api/v1/tokens",
+		"POST /api/v1/subscriptions", "POST /api/v1/subscriptions/{id}/dead-letters/{seq}/resend", "POST /api/v1/subscriptions/{id}/pause",
+		"POST /api/v1/subscriptions/{id}/replay", "POST /api/v1/subscriptions/{id}/resume", "POST /api/v1/subscriptions/{id}/rotate",
+		"POST /api/v1/subscriptions/{id}/test", "POST /api/v1/tokens", "PUT /api/v1/apps/{app_key}/subscription",
 	}
 	if diff := cmp.Diff(want, got); diff != "" || !strings.HasPrefix(doc.OpenAPI, "3.1") {
 		t.Error(doc.OpenAPI, diff)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -80,7 +81,7 @@ func fromModel(m *huma.ErrorModel) problem.Document {
 	doc.Path = pointer(first.Location)
 	// Found is told for single values only: of an object, and of a body that
 	// cannot be read, everything would be repeated, and that may hold a secret.
-	if doc.Path != "" && doc.Path != "/app_secret" && isScalar(first.Value) {
+	if doc.Path != "" && !secretPlace(doc.Path) && isScalar(first.Value) {
 		doc.Found = shorten(fmt.Sprint(first.Value))
 	}
 	var name string
@@ -97,6 +98,12 @@ func fromModel(m *huma.ErrorModel) problem.Document {
 		doc.Detail += fmt.Sprintf("; and %d more", n)
 	}
 	return doc
+}
+
+// secretPlace reports whether what stands at a place may be a secret.
+func secretPlace(path string) bool {
+	name, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	return slices.Contains([]string{"app_secret", "secret", "auth", "headers"}, name)
 }
 
 // codeOf goes back from huma's statuses to codes.
