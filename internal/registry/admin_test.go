@@ -96,6 +96,9 @@ func TestMetricsCountWhatThereIs(t *testing.T) {
 	defer r.Close()
 	create(t, r, "a")
 	create(t, r, "b")
+	for range 3 {
+		subscribe(t, r, "")
+	}
 	all := prometheus.NewPedanticRegistry()
 	all.MustRegister(r.Metrics()...)
 	const want = `
@@ -108,6 +111,9 @@ gatecast_registry_healthy 1
 # HELP gatecast_registry_resyncs_total How often the watch on the registry was lost and begun anew.
 # TYPE gatecast_registry_resyncs_total counter
 gatecast_registry_resyncs_total 0
+# HELP gatecast_registry_subscriptions Subscriptions there are.
+# TYPE gatecast_registry_subscriptions gauge
+gatecast_registry_subscriptions 3
 # HELP gatecast_registry_tokens API tokens there are.
 # TYPE gatecast_registry_tokens gauge
 gatecast_registry_tokens 0

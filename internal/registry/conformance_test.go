@@ -13,7 +13,10 @@ import (
 	"github.com/gatecast/gatecast/internal/auth"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"go.uber.org/goleak"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // cluster opens nodes that share one store.
 type cluster struct {
@@ -446,10 +449,11 @@ func testEncrypted(t *testing.T, c cluster) {
 		t.Errorf("only %d entries were looked at", entries)
 	}
 	// A sealed secret that is moved to another app must not open there.
-	if _, err := r.seal.open(b.Key, r.seal.seal(a.Key, "x")); err == nil {
+	box := r.seal.seal(appSecret(a.Key), []byte("x"))
+	if _, err := r.seal.open(appSecret(b.Key), box); err == nil {
 		t.Error("a secret opened under another app's key")
 	}
-	if got, err := r.seal.open(a.Key, r.seal.seal(a.Key, "x")); got != "x" || err != nil {
+	if got, err := r.seal.open(appSecret(a.Key), box); string(got) != "x" || err != nil {
 		t.Errorf("a secret did not open: %q, %v", got, err)
 	}
 }

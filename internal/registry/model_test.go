@@ -315,7 +315,7 @@ func TestANodeNeverGoesBackInTime(t *testing.T) {
 		c2.endSync()
 		c.steps(c2)
 		got := none
-		if a := c2.load().apps["00112233445566ff"]; a != nil {
+		if a, there := c2.load().apps.get("00112233445566ff"); there {
 			got = a.Name
 		}
 		if got != c.want {

@@ -19,12 +19,37 @@ func TestARemovedAppStaysRemovedThroughAResync(t *testing.T) {
 	c.beginSync()
 	c.removed(e.key, e.rev)
 	c.watched(e, it)
-	if _, there := c.load().apps["a"]; there {
+	if _, there := c.load().apps.get("a"); there {
 		t.Error("a removed app is back")
 	}
 	c.watched(other, item{app: &gatecast.App{Key: "b"}})
 	c.endSync()
-	if apps := c.load().apps; len(apps) != 1 || apps["b"] == nil {
-		t.Errorf("after the sync: %v, want b alone", apps)
+	if _, there := c.load().apps.get("b"); !there || c.load().apps.len() != 1 {
+		t.Errorf("after the sync: %v, want b alone", c.items)
+	}
+}
+
+// TestWhatAWatchNoLongerTellsIsForgotten begins the watch anew on a store that
+// has dropped the marks of what was removed.
+func TestWhatAWatchNoLongerTellsIsForgotten(t *testing.T) {
+	c := newCache()
+	sub := &gatecast.Subscription{ID: "sub_00112233445566ff"}
+	app := item{app: &gatecast.App{Key: "b"}}
+	c.beginSync()
+	c.watched(entry{key: subscriptionEntry + sub.ID, rev: 5}, item{sub: sub})
+	c.watched(entry{key: "app.b", rev: 10}, app)
+	c.endSync()
+	l := c.listen(subscriptionID)
+	c.beginSync()
+	c.watched(entry{key: "app.b", rev: 10}, app)
+	c.endSync()
+	if _, there := c.load().subs.get(sub.ID); there {
+		t.Error("the subscription is still there")
+	}
+	if _, there := c.load().apps.get("b"); !there {
+		t.Error("the app went too")
+	}
+	if told := c.take(l); len(told) != 1 {
+		t.Errorf("the listener was told of %v", told)
 	}
 }
