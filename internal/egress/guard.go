@@ -141,6 +141,25 @@ func kindOf(a netip.Addr) string {
 	return "reserved"
 }
 
+// network returns the network that an operator would most likely allow for an
+// address: the machine itself, or the address's own neighbourhood.
+func network(a netip.Addr) string {
+	bits := a.BitLen() - 8
+	switch {
+	case a.IsLoopback() && a.Is4():
+		bits = 8
+	case a.IsLoopback():
+		bits = 128
+	case a.Is6():
+		bits = 64
+	}
+	p, err := a.WithZone("").Prefix(bits)
+	if err != nil {
+		return a.String()
+	}
+	return p.String()
+}
+
 // refusal is the part of a refused address's error that [Reason] reads.
 type refusal struct {
 	addr netip.Addr
@@ -156,7 +175,7 @@ func refuse(a netip.Addr, kind string, open bool) error {
 	}
 	remedy := "no setting allows it; use the address of a server"
 	if open {
-		remedy = "add its prefix to hooks.allow if events may go there"
+		remedy = "if events may go there, allow its network in the server's settings and start it again: gatecast serve --hooks.allow " + network(a)
 	}
 	return &gatecast.Error{
 		Code: gatecast.Forbidden, Message: fmt.Sprintf("%s is %s %s address", a, article, kind), Remedy: remedy,

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"time"
@@ -97,6 +98,12 @@ func judge(a egress.Answer, rule gatecast.Success) (gatecast.Outcome, string) {
 		return gatecast.Refused, why
 	case http.StatusGone:
 		return gatecast.Gone, why
+	}
+	if a.Status >= 300 && a.Status < 400 {
+		why += "; redirects are not followed"
+		if to, err := url.Parse(a.Header.Get("Location")); err == nil && to.Host != "" {
+			why += ", this one leads to " + to.Scheme + "://" + to.Host + to.Path
+		}
 	}
 	if a.Status >= 200 && a.Status < 300 {
 		why += `, but only 200 counts (setting "success")`

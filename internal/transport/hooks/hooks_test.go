@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"net/http"
 	"slices"
 	"strconv"
 	"testing"
@@ -498,4 +499,36 @@ func TestATestOfAnEndpointShowsWhatCrossedTheWire(t *testing.T) {
 			t.Errorf("sent: %v", h)
 		}
 	})
+}
+
+func TestAPausedSubscriptionNeverClaimsToBeComplete(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, r := newSite(t), newReceiver()
+		s.put(subA, func(*gatecast.Subscription) {})
+		server, _ := s.start(r, Options{})
+		s.record("a")
+		pass(time.Second)
+		s.put(subA, func(sub *gatecast.Subscription) { sub.Paused = "moving house" })
+		if st := server.State(subA); st.Status != gatecast.SubscriptionPaused || st.Reason != "moving house" {
+			t.Errorf("right after the pause the state is %+v", st)
+		}
+		pass(time.Second)
+		missed := time.Now()
+		s.record("a", "a")
+		pass(10 * time.Second)
+		if st := server.State(subA); st.LagEvents != 2 || st.Through.After(missed) {
+			t.Errorf("with two events missed the state is %+v", st)
+		}
+		s.put(subA, func(sub *gatecast.Subscription) { sub.Paused = "" })
+		if st := server.State(subA); st.Status != gatecast.SubscriptionActive || st.Reason != "" {
+			t.Errorf("right after the end of the pause the state is %+v", st)
+		}
+	})
+}
+
+func TestARedirectIsNotFollowedAndSaysWhereItLeads(t *testing.T) {
+	outcome, why := judge(egress.Answer{Status: 301, Header: http.Header{"Location": {"https://other.example/hook?key=secret"}}}, gatecast.SuccessOK)
+	if want := "answered 301 Moved Permanently; redirects are not followed, this one leads to https://other.example/hook"; outcome != gatecast.Unreachable || why != want {
+		t.Errorf("%v: %s", outcome, why)
+	}
 }

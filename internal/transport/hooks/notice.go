@@ -3,8 +3,9 @@ package hooks
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"log/slog"
+	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/gatecast/gatecast"
@@ -30,6 +31,8 @@ type notices struct {
 	store Notify
 	log   *slog.Logger
 	queue chan gatecast.Event
+
+	number atomic.Uint64 // of notices: two may have the same time
 }
 
 func newNotices(store Notify, log *slog.Logger) *notices {
@@ -93,7 +96,7 @@ func (w *worker) tell(news, why string, more map[string]any) {
 		return
 	}
 	e := gatecast.Event{
-		ID:   fmt.Sprintf("%s-%s-%d-%v", news, w.id, now.UnixNano(), more["seq"]),
+		ID:   "notice-" + w.id + "-" + strconv.FormatUint(w.server.notices.number.Add(1), 10) + "-" + strconv.FormatInt(now.UnixNano(), 10),
 		Kind: gatecast.Notice, Device: w.id, At: now, Source: "gatecast", Data: text,
 	}
 	select {

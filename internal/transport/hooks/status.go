@@ -72,7 +72,7 @@ func (w *worker) progress() gatecast.Progress {
 }
 
 func (w *worker) show() {
-	v := snapshot{level: w.level() && w.main.size() == 0, state: gatecast.SubscriptionState{
+	v := snapshot{level: w.terms.paused == "" && w.level() && w.main.size() == 0, state: gatecast.SubscriptionState{
 		ID: w.id, Status: w.status.status, Since: w.status.since, Reason: w.status.reason,
 		Position: w.main.head, Through: w.main.stored, Pending: w.main.size(), InFlight: w.flying,
 		Delivered: w.count.delivered, Failed: w.count.failed, Lost: w.count.lost,
@@ -106,6 +106,9 @@ func (s *Server) State(id string) gatecast.SubscriptionState {
 		st = stored(id, p)
 	}
 	st.ID, st.Dead = id, s.Ledger.Dead(id)
+	if sub, there := s.Settings.Subscription(id); there {
+		heedPause(&st, sub, now)
+	}
 	if st.Status == "" { // it has only just been made
 		st.Status, level = gatecast.SubscriptionActive, true
 	}
@@ -119,6 +122,17 @@ func (s *Server) State(id string) gatecast.SubscriptionState {
 		}
 	}
 	return st
+}
+
+// heedPause makes a state show a pause or its end at once: the worker hears of it
+// a moment later.
+func heedPause(st *gatecast.SubscriptionState, sub *gatecast.Subscription, now time.Time) {
+	switch paused := st.Status == gatecast.SubscriptionPaused; {
+	case sub.Paused != "" && !paused:
+		st.Status, st.Reason, st.Since = gatecast.SubscriptionPaused, sub.Paused, now
+	case sub.Paused == "" && paused && st.Reason != appDisabled:
+		st.Status, st.Reason, st.Since = gatecast.SubscriptionActive, "", now
+	}
 }
 
 // stored is a state as far as the ledger tells.

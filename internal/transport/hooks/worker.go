@@ -161,7 +161,7 @@ func (s *Server) termsOf(sub *gatecast.Subscription) terms {
 		var there bool
 		if app, there = s.Settings.App(sub.App); !there || !app.Enabled {
 			app = &gatecast.App{}
-			t.paused = "its app is disabled"
+			t.paused = appDisabled
 		}
 	}
 	t.sight = newSight(sub, app)
@@ -187,6 +187,9 @@ func (s *Server) termsOf(sub *gatecast.Subscription) terms {
 	t.pace = newPace(sub.Settings)
 	return t
 }
+
+// appDisabled is why a subscription is paused that nobody has paused itself.
+const appDisabled = "its app is disabled"
 
 // sooner returns the earlier of two times; a zero one is never.
 func sooner(a, b time.Time) time.Time {
