@@ -20,9 +20,6 @@ type change[T any] struct {
 // read as strictly as the body around it: the decoder carries that along.
 func (c *change[T]) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	*c = change[T]{given: true}
-	if dec.PeekKind() == 'n' {
-		return dec.SkipValue()
-	}
 	return json.UnmarshalDecode(dec, &c.value)
 }
 
