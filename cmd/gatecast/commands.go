@@ -29,6 +29,7 @@ func commands(t terminal) *cli.Command {
 			demoCommand(t),
 			configCommand(t),
 			appCommand(t),
+			subCommand(t),
 			tokenCommand(t),
 			sendCommand(t),
 			listenCommand(t),
@@ -62,6 +63,7 @@ func commands(t terminal) *cli.Command {
 func inherit(c *cli.Command) {
 	for _, sub := range c.Commands {
 		sub.OnUsageError = wrongUsage
+		sub.DisableSliceFlagSeparator = true // a header's value may hold commas
 		if sub.Action == nil {
 			sub.Action = noSuchCommand
 		}

@@ -90,8 +90,12 @@ func atFlag(err error, flags map[string]string) error {
 	if !errors.As(err, &e) || e.At == nil {
 		return err
 	}
-	field, _, _ := strings.Cut(strings.TrimPrefix(e.At.Path, "/"), "/")
-	flag, ok := flags[field]
+	path := strings.TrimPrefix(e.At.Path, "/")
+	field, _, _ := strings.Cut(path, "/")
+	flag, ok := flags[path] // a field of a field may have a flag of its own
+	if !ok {
+		flag, ok = flags[field]
+	}
 	if !ok {
 		return err
 	}

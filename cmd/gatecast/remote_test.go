@@ -29,6 +29,8 @@ type site struct {
 	app         *gatecast.App
 	connections []gatecast.Connection
 	cursors     []gatecast.Cursor
+	reg         *registry.Registry
+	hooks       *receivers
 }
 
 func (s *site) List() []gatecast.Connection {
@@ -43,7 +45,7 @@ func newSite(t *testing.T, start func(http.Handler) *httptest.Server) *site {
 	t.Helper()
 	reg := registry.OpenMem(registry.Options{})
 	t.Cleanup(reg.Close)
-	s := &site{}
+	s := &site{reg: reg, hooks: &receivers{extent: gatecast.Extent{Epoch: "e", First: 1, Last: 1000}}}
 	var err error
 	if s.app, err = reg.CreateApp(t.Context(), gatecast.AppSpec{Name: "東門"}); err != nil {
 		t.Fatal(err)
@@ -54,6 +56,7 @@ func newSite(t *testing.T, start func(http.Handler) *httptest.Server) *site {
 	mux := http.NewServeMux()
 	server.Register(mux, server.Options{
 		Apps: reg, Tokens: reg, Status: s, Connections: s, Cursors: s, Guard: auth.Guard{Tokens: reg},
+		Hooks: server.Hooks{Subscriptions: reg, Deliveries: s.hooks, DeadLetters: s.hooks, Log: s.hooks, Positions: s.hooks},
 	})
 	s.http = start(mux)
 	t.Cleanup(s.http.Close)
@@ -61,13 +64,16 @@ func newSite(t *testing.T, start func(http.Handler) *httptest.Server) *site {
 }
 
 // run executes a command against the site, or another server if args name one.
-func (s *site) run(args ...string) (status int, out, errs string) {
+func (s *site) run(args ...string) (status int, out, errs string) { return s.runWith("", args...) }
+
+// runWith is run with something on standard input.
+func (s *site) runWith(in string, args ...string) (status int, out, errs string) {
 	var stdout, stderr bytes.Buffer
 	args = append(append([]string{"gatecast"}, args...), "--token", s.token)
 	if !strings.Contains(strings.Join(args, " "), "--server") {
 		args = append(args, "--server", s.http.URL)
 	}
-	status = run(terminal{in: strings.NewReader(""), out: &stdout, err: &stderr}, args)
+	status = run(terminal{in: strings.NewReader(in), out: &stdout, err: &stderr}, args)
 	return status, stdout.String(), stderr.String()
 }
 

@@ -56,7 +56,7 @@ func misfit(c *cli.Command, name, cause string) string {
 
 func wanted(f cli.Flag) string {
 	switch f.(type) {
-	case *cli.IntFlag, *cli.Int64Flag:
+	case *cli.IntFlag, *cli.Int64Flag, *cli.Uint64Flag:
 		return "a whole number"
 	case *cli.FloatFlag:
 		return "a number"
