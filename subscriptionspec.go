@@ -2,6 +2,7 @@ package gatecast
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -154,7 +155,8 @@ func (s SubscriptionSettings) validateHeaders() error {
 	if n := len(s.Headers); n > maxSubscriptionHeader {
 		return invalidField("/headers", strconv.Itoa(n), "at most 32", "there are too many headers")
 	}
-	for name, value := range s.Headers {
+	for _, name := range slices.Sorted(maps.Keys(s.Headers)) { // the same complaint each time
+		value := s.Headers[name]
 		path := "/headers/" + clip(name, 40)
 		canonical := http.CanonicalHeaderKey(name)
 		switch {

@@ -44,7 +44,7 @@ type verdict struct {
 // run makes the request and hands its result to the worker, which has room for
 // it.
 func (d delivery) run(ctx context.Context) {
-	d.worker.results <- result{d, d.worker.server.post(ctx, d.request())}
+	d.worker.results <- &result{d, d.worker.server.post(ctx, d.request())}
 }
 
 // request is what is posted, and for whom.

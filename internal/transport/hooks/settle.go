@@ -17,7 +17,7 @@ const (
 )
 
 // settle takes an answer in.
-func (w *worker) settle(r result) {
+func (w *worker) settle(r *result) {
 	w.flying--
 	w.server.metrics.flying.Dec()
 	if r.verdict.cut {
@@ -48,7 +48,7 @@ func (w *worker) settle(r result) {
 	w.judge()
 }
 
-func (w *worker) delivered(r result) {
+func (w *worker) delivered(r *result) {
 	if r.entries[0].doubted { // then what it shared the doubt with is to be tried again too
 		r.course.finish(r.entries[0])
 		r.course.reinstate()
@@ -82,7 +82,7 @@ func (w *worker) delivered(r result) {
 // unreachable is a failure of the endpoint. Its events keep their place, and
 // what stands behind them in their lanes waits with them; other lanes go on
 // until the endpoint has failed too often.
-func (w *worker) unreachable(r result) {
+func (w *worker) unreachable(r *result) {
 	now := time.Now()
 	x := &r.verdict.exchange
 	opened := false
@@ -119,7 +119,7 @@ func (w *worker) letGo() {
 
 // refused is an event that its receiver does not want, or all of them. Which of
 // the two it is shows when others pass.
-func (w *worker) refused(r result) {
+func (w *worker) refused(r *result) {
 	now := time.Now()
 	w.endpoint.row = 0 // somebody is there
 	w.endpoint.why = r.verdict.exchange.Error
@@ -161,7 +161,7 @@ func (w *worker) refused(r result) {
 // another one; if all of these are refused, a pause follows. The event goes back
 // behind the others, so that the next try is with another one, and where there
 // is no other it comes into doubt.
-func (w *worker) refusedAll(r result, e *entry, now time.Time) {
+func (w *worker) refusedAll(r *result, e *entry, now time.Time) {
 	c := r.course
 	opened := !w.endpoint.open
 	switch alone := len(c.ready) == 0 && e.record.refusals >= w.server.opts.RefusedTries && len(c.doubt) < doubts; {
@@ -234,7 +234,7 @@ func (w *worker) keep(c *course, e *entry) {
 }
 
 // gone pauses the subscription: whoever was there says that nobody will be.
-func (w *worker) gone(r result) {
+func (w *worker) gone(r *result) {
 	for _, e := range r.entries {
 		r.course.back(e, time.Time{})
 	}

@@ -22,7 +22,7 @@ type worker struct {
 	replay   *replaying // nil: there is none
 	endpoint breaker
 	flying   int          // requests under way
-	results  chan result  // of requests; has room for all of them
+	results  chan *result // of requests; has room for all of them
 	readAt   time.Time    // no reading of the journal before: it failed
 	lateTo   gatecast.Seq // events up to here are late
 	count    tally
@@ -85,7 +85,7 @@ func newWorker(s *Server, sub *gatecast.Subscription) *worker {
 	w := &worker{
 		server: s, id: sub.ID, app: sub.App,
 		endpoint: breaker{min: s.opts.RetryMin, max: s.opts.RetryMax, rand: s.opts.Rand},
-		results:  make(chan result, gatecast.MaxConcurrency),
+		results:  make(chan *result, gatecast.MaxConcurrency),
 		nudge:    make(chan struct{}, 1),
 		ended:    make(chan struct{}),
 	}
