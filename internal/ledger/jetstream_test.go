@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/gatecast/gatecast"
-	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -170,7 +169,7 @@ func TestALargeEventFitsIntoADeadLetter(t *testing.T) {
 	want.Last.Body = append(append([]byte("{"), want.Event.Data...), '}')
 	setAside(t, s, want)
 	got, err := s.DeadLetter(t.Context(), gate, 1)
-	if diff := cmp.Diff(want, got); diff != "" || err != nil {
-		t.Errorf("%v, %d bytes of diff", err, len(diff))
+	if err != nil || !bytes.Equal(got.Event.Data, want.Event.Data) || !bytes.Equal(got.Last.Body, want.Last.Body) {
+		t.Errorf("%v, %d bytes of %d", err, len(got.Last.Body), len(want.Last.Body))
 	}
 }

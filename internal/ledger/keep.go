@@ -59,6 +59,9 @@ func (s *Store) campaign(ctx context.Context) (claim, bool) {
 	for s.lease.wanted() {
 		news := s.lease.news
 		e, r, err := s.look(ctx)
+		if err == nil {
+			s.reachable()
+		}
 		switch {
 		case err != nil:
 			s.unreachable(ctx, err)

@@ -185,6 +185,50 @@ func TestTheEndOfRunIsNoOutage(t *testing.T) {
 	}
 }
 
+func TestWhatIsSavedDuringACommitIsInTheNext(t *testing.T) {
+	m := &Mem{}
+	o := alone
+	o.Mem = m
+	s := OpenMem(o)
+	for n := range gatecast.Seq(5) {
+		s.Save(gate, at(2*n+1))
+		m.books.fault = func(string) (before, after error) {
+			s.Save(gate, at(2*n+2))
+			return nil, nil
+		}
+		for i := range gatecast.Seq(2) {
+			if err := s.commit(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if got := headOf(onDisk(m), gate); got != 2*n+1+i {
+				t.Errorf("after commit %d of two %d is on disk, want %d", i+1, got, 2*n+1+i)
+			}
+			m.books.fault = nil
+		}
+	}
+}
+
+// TestADeadLetterOfWhoseEndNothingIsToldIsGone has one vanish without a trace,
+// as when a node was cut off for longer than it is remembered.
+func TestADeadLetterOfWhoseEndNothingIsToldIsGone(t *testing.T) {
+	m := &Mem{}
+	o := shared
+	o.Mem = m
+	other := alone
+	other.Mem = m
+	a := OpenMem(other)
+	setAside(t, a, letter(gate, 1))
+	setAside(t, a, letter(gate, 2))
+	b := OpenMem(o)
+	m.letters.mu.Lock()
+	delete(m.letters.items, letterKey(gate, 1))
+	m.letters.mu.Unlock()
+	run(t, b)
+	eventually(t, "only one is left", func() bool { return b.Dead(gate) == 1 })
+	setAside(t, a, letter(gate, 3))
+	eventually(t, "another is heard of", func() bool { return b.Dead(gate) == 2 })
+}
+
 // TestADrawerThatIsTooFullPutsItsLargestApart fills one drawer beyond what the
 // bucket takes, and a subscription beyond what any key takes.
 func TestADrawerThatIsTooFullPutsItsLargestApart(t *testing.T) {

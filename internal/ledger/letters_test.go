@@ -177,3 +177,30 @@ func testMaxDead(t *testing.T, c cluster) {
 		t.Errorf("under a lower limit are left: %s", got)
 	}
 }
+
+func testInvalid(t *testing.T, c cluster) {
+	log := &logs{}
+	o := alone
+	o.Log = log.logger()
+	s := c.open(t, o)
+	run(t, s)
+	for _, id := range []string{"", "sub_", "sub_00112233445566fg", "x.>", "sub_00112233445566ff.1"} {
+		s.Save(id, at(1))
+		wantNone(t, s, id)
+		if err := s.Begin(t.Context(), id, at(1)); gatecast.CodeOf(err) != gatecast.Invalid {
+			t.Errorf("begin %q: %v", id, err)
+		}
+		if err := s.SetAside(t.Context(), letter(id, 1)); gatecast.CodeOf(err) != gatecast.Invalid {
+			t.Errorf("set aside of %q: %v", id, err)
+		}
+		if _, err := s.DeadLetter(t.Context(), id, 1); gatecast.CodeOf(err) != gatecast.NotFound {
+			t.Errorf("dead letter of %q: %v", id, err)
+		}
+		if err := s.Discard(t.Context(), id, 1); gatecast.CodeOf(err) != gatecast.NotFound {
+			t.Errorf("discard of %q: %v", id, err)
+		}
+	}
+	if n := strings.Count(log.String(), "no subscription"); n != 5 {
+		t.Errorf("the log tells of %d dropped saves, want 5: %s", n, log)
+	}
+}

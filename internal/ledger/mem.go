@@ -3,6 +3,7 @@ package ledger
 import (
 	"cmp"
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -26,6 +27,8 @@ func (m *Mem) Crash() *Mem {
 
 // memLimit is what a NATS server allows unless told otherwise.
 const memLimit = 1<<20 - overhead
+
+var errTooLarge = errors.New("the value is larger than a message may be")
 
 type memBucket struct {
 	// mu guards the fields below; it is held only for map work.
@@ -92,6 +95,9 @@ func (b *memBucket) change(ctx context.Context, e entry, allowed func(now entry)
 		return 0, unavailable(err)
 	}
 	before, after := b.faults(e.key)
+	if len(e.value) > b.limit() {
+		before = errTooLarge
+	}
 	if before != nil {
 		return 0, unavailable(before)
 	}

@@ -81,9 +81,11 @@ func (s *Server) tend(ctx context.Context, work *sync.WaitGroup, id string) {
 		})
 	case there && w != nil:
 		w.reload()
-	case w != nil:
-		w.cut()
-		<-w.ended
+	case !there:
+		if w != nil {
+			w.cut()
+			<-w.ended
+		}
 		s.Ledger.Forget(id)
 		s.Log.Forget(id)
 	}
