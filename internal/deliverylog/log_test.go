@@ -4,12 +4,9 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -282,101 +279,6 @@ func TestTheNewestAreDroppedWhenTooManyWait(t *testing.T) {
 	flush(t, l)
 	l.Add(subscription(0), attempt(20))
 	if diff := cmp.Diff([]int{20, 8, 6, 4, 2, 0}, seqs(read(t, l, subscription(0), Query{}))); diff != "" {
-		t.Error(diff)
-	}
-}
-
-// logged counts records by level.
-type logged struct {
-	slog.Handler
-	mu    sync.Mutex
-	count map[slog.Level]int
-}
-
-func (h *logged) Enabled(context.Context, slog.Level) bool { return true }
-
-func (h *logged) Handle(_ context.Context, r slog.Record) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.count[r.Level]++
-	return nil
-}
-
-func TestADiskThatTakesNothingCostsAttemptsAndOneLogLine(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "log")
-	h := &logged{count: map[slog.Level]int{}}
-	l := open(t, Options{Dir: dir, Log: slog.New(h)})
-	l.Add(subscription(1), attempt(1))
-	flush(t, l)
-	if err := os.Rename(dir, dir+".away"); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(dir, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for n := range 5 {
-		l.Add(subscription(1), attempt(n))
-		l.Add(subscription(2), attempt(n))
-		if l.flush() == nil {
-			t.Fatal("a file was taken for a directory")
-		}
-	}
-	if gatecast.CodeOf(l.Healthy()) != gatecast.Unavailable {
-		t.Errorf("healthy: %v", l.Healthy())
-	}
-	if n := testutil.ToFloat64(l.meters.disk); n != 10 {
-		t.Errorf("%v counted as dropped, want 10", n)
-	}
-	if err := os.Remove(dir); err != nil { // and the directory is not there either
-		t.Fatal(err)
-	}
-	l.Add(subscription(1), attempt(9))
-	flush(t, l)
-	if err := l.Healthy(); err != nil {
-		t.Error(err)
-	}
-	if diff := cmp.Diff([]int{9}, seqs(read(t, l, subscription(1), Query{}))); diff != "" {
-		t.Error(diff)
-	}
-	if h.count[slog.LevelError] != 1 || h.count[slog.LevelInfo] != 1 {
-		t.Errorf("logged %v, want one error and one all-clear", h.count)
-	}
-}
-
-func TestAFullDiskLeavesWholeLinesAndRoomIsUsedAgain(t *testing.T) {
-	dir := t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err != nil {
-		t.Skipf("a disk of its own needs rights: %v", err)
-	}
-	defer func() { _ = syscall.Unmount(dir, 0) }()
-	ballast := filepath.Join(dir, "ballast")
-	if err := os.WriteFile(ballast, make([]byte, 40<<10), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	l := open(t, Options{Dir: dir})
-	n, failed := 0, 0
-	for failed < 3 {
-		for range 20 {
-			n++
-			l.Add(subscription(1), attempt(n))
-		}
-		if l.flush() != nil {
-			failed++
-		}
-	}
-	kept := read(t, l, subscription(1), Query{})
-	if dropped := testutil.ToFloat64(l.meters.disk); len(kept)+int(dropped) != n || dropped == 0 {
-		t.Errorf("%d kept and %v dropped of %d", len(kept), dropped, n)
-	}
-	if diff := cmp.Diff(down(len(kept), 1), seqs(kept)); diff != "" {
-		t.Error(diff)
-	}
-	if err := os.Remove(ballast); err != nil {
-		t.Fatal(err)
-	}
-	l.Add(subscription(1), attempt(n+1))
-	flush(t, l)
-	if diff := cmp.Diff(append([]int{n + 1}, down(len(kept), 1)...), seqs(read(t, l, subscription(1), Query{}))); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -123,29 +124,56 @@ func TestOldAttemptsMakeRoomForNewOnes(t *testing.T) {
 	})
 }
 
-// A reader that pages while attempts come, move to files and make room never
-// sees one twice, nor misses one between two that it sees.
+// A reader that pages while attempts come, move to files and make room sees
+// all that was there when it began, from the newest on, none of it twice, and
+// none is missing between two that it sees.
 func TestPagesFitTogetherWhileTheLogIsWritten(t *testing.T) {
-	l := open(t, Options{MaxBytes: 64 << 10, MaxBuffered: 1 << 20})
-	ctx, cancel := context.WithCancel(t.Context())
+	const attempts = 10_000
+	l := open(t, Options{MaxBytes: 256 << 10})
+	var added atomic.Int64
 	var wg sync.WaitGroup
-	defer func() { cancel(); wg.Wait() }()
+	defer wg.Wait()
 	wg.Go(func() {
-		for n := 1; ctx.Err() == nil; n++ {
+		for n := 1; n <= attempts; n++ {
 			l.Add(subscription(1), attempt(n))
+			added.Store(int64(n))
 			if n%37 == 0 {
 				flush(t, l)
 			}
 		}
 	})
-	for round := range 200 {
-		got := seqs(read(t, l, subscription(1), Query{Limit: 1 + round%90}))
+	for limit := 10; ; limit++ {
+		there := int(added.Load())
+		got := seqs(read(t, l, subscription(1), Query{Limit: limit}))
+		if there > 0 && (len(got) == 0 || got[0] < there) {
+			t.Fatalf("%d had been added, the newest is missing", there)
+		}
 		for i := 1; i < len(got); i++ {
-			// What is older than a page may have made room before the next is read.
 			if got[i] != got[i-1]-1 {
 				t.Fatalf("after %d comes %d", got[i-1], got[i])
 			}
 		}
+		if there == attempts {
+			return
+		}
+	}
+}
+
+// Lines lie across the blocks that a file is read in, and across files.
+func TestAListOfManyBlocksIsReadWhole(t *testing.T) {
+	l := open(t, Options{})
+	const attempts = 3000
+	for n := range attempts {
+		a := attempt(n)
+		a.Error = strings.Repeat("e", n*7%300)
+		l.Add(subscription(1), a)
+		if n%700 == 0 {
+			flush(t, l)
+		}
+	}
+	flush(t, l)
+	if diff := cmp.Diff(down(attempts-1, 0), seqs(read(t, l, subscription(1), Query{Limit: 1000}))); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -121,11 +121,19 @@ func broken(err error) string {
 }
 
 // lostConnection reports whether a connection ended before an answer came. The
-// transport has no value for one of these cases, only its text.
+// transport has no values for some of these cases, only texts.
 func lostConnection(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
-		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
-		strings.Contains(err.Error(), "server closed idle connection")
+	for _, end := range []error{io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, syscall.ECONNRESET, syscall.EPIPE} {
+		if errors.Is(err, end) {
+			return true
+		}
+	}
+	for _, text := range []string{"server closed idle connection", "http2: client connection lost", "http2: server sent GOAWAY"} {
+		if strings.Contains(err.Error(), text) {
+			return true
+		}
+	}
+	return false
 }
 
 // strange tells of answers that are none. The transport has only texts for

@@ -174,6 +174,33 @@ func TestHTTP2AnswersThatFailLeaveTheOthersAlone(t *testing.T) {
 	}
 }
 
+func TestAnHTTP2ConnectionThatIsLostIsCalledStaleOnlyIfItWasUsedBefore(t *testing.T) {
+	cert, file := certificate(t, nil)
+	asked := make(chan struct{}, 2)
+	s := serveTLS(t, cert, true, func(_ http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/cut" {
+			asked <- struct{}{}
+			<-r.Context().Done()
+		}
+	})
+	for _, usedBefore := range []bool{false, true} {
+		c := newClient(t, Options{Allow: loopback(), CAFile: file})
+		if usedBefore {
+			if a := post(t, c, s.URL, 5*time.Second); a.Status != 200 {
+				t.Fatal(a.Err)
+			}
+		}
+		go func() { <-asked; s.CloseClientConnections() }()
+		a := post(t, c, s.URL+"/cut", 5*time.Second)
+		if got := Reason(a.Err); got != "the connection was closed before an answer came" && got != "the connection was reset" {
+			t.Errorf("status %d, %q (%v)", a.Status, got, a.Err)
+		}
+		if a.Stale != usedBefore {
+			t.Errorf("stale: %v, want %v", a.Stale, usedBefore)
+		}
+	}
+}
+
 func TestACertificateThatIsNotTrustedIsSaidToBe(t *testing.T) {
 	good, goodFile := certificate(t, nil)
 	expired, expiredFile := certificate(t, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) })

@@ -148,6 +148,14 @@ func testSubscribeInvalid(t *testing.T, c cluster) {
 			t.Errorf("the error repeats the secret in %+v", e.At)
 		}
 	}
+	a, err := r.CreateApp(t.Context(), gatecast.AppSpec{Name: "gate"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	notices := gatecast.SubscriptionSpec{App: a.Key, Settings: quiet()}
+	notices.Settings.Filter.Kinds = []gatecast.Kind{gatecast.Record, gatecast.Notice}
+	_, err = r.CreateSubscription(t.Context(), notices)
+	wantCode(t, err, gatecast.Invalid, "/kinds/1")
 	for _, key := range []string{"*", "x.y", strings.Repeat("f", 5000)} {
 		_, err := r.CreateSubscription(t.Context(), gatecast.SubscriptionSpec{App: key, Settings: quiet()})
 		wantCode(t, err, gatecast.Invalid, "/app_key")

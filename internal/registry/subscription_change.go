@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -25,8 +27,25 @@ func (r *Registry) UpdateSubscription(ctx context.Context, id string, change fun
 			return err
 		}
 		s.Settings = s.Settings.WithDefaults()
-		return s.Settings.Validate()
+		if err := s.Settings.Validate(); err != nil {
+			return err
+		}
+		return checkNotices(s.App, &s.Settings)
 	})
+}
+
+// checkNotices refuses what would never be sent: notices tell of every
+// subscription there is, and no app sees them.
+func checkNotices(app string, s *gatecast.SubscriptionSettings) error {
+	i := slices.Index(s.Filter.Kinds, gatecast.Notice)
+	if app == "" || i < 0 {
+		return nil
+	}
+	const want = "30000 (record) or 30100 (alarm) for a subscription of an app"
+	return &gatecast.Error{
+		Code: gatecast.Invalid, Message: "an app does not see notices", Remedy: "leave the app out, or give " + want,
+		At: &gatecast.Place{Index: -1, Path: "/kinds/" + strconv.Itoa(i), Found: "50000", Expected: want},
+	}
 }
 
 // PauseSubscription stops the deliveries of a subscription until

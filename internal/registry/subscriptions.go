@@ -76,6 +76,9 @@ func (r *Registry) checkSpec(ctx context.Context, spec gatecast.SubscriptionSpec
 			return badSecret(spec.Secret)
 		}
 	}
+	if err := checkNotices(spec.App, &spec.Settings); err != nil {
+		return err
+	}
 	return r.checkApp(ctx, spec.App)
 }
 

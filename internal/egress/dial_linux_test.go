@@ -53,18 +53,9 @@ func TestNoConnectionIsWaitedForAfterTheClientsEnd(t *testing.T) {
 	}
 }
 
-func TestAConnectionOutlivesTheRequestThatAskedForIt(t *testing.T) {
-	s := serve(t, "127.0.0.1:0", answering(ok))
-	c := newClient(t, Options{Allow: loopback()})
-	for range 3 {
-		ctx, cancel := context.WithCancel(t.Context())
-		a := c.Post(ctx, Request{URL: s.url(), Timeout: time.Second})
-		cancel()
-		if a.Status != 200 {
-			t.Fatal(a.Err)
-		}
-	}
-	if n := s.accepted.Load(); n != 1 {
-		t.Errorf("%d connections, want one", n)
+func TestAHostThatDoesNotAnswerIsNoConnection(t *testing.T) {
+	a := post(t, newClient(t, Options{Allow: loopback()}), "http://"+full(t)+"/", 300*time.Millisecond)
+	if got := Reason(a.Err); got != "no connection within 300ms" {
+		t.Errorf("%q (%v)", got, a.Err)
 	}
 }
