@@ -69,6 +69,7 @@ func testSubscribe(t *testing.T, c cluster) {
 	r := c.node(t, Options{Now: func() time.Time { return now }})
 	app := create(t, r, "gate")
 	settings := fullSettings()
+	settings.Filter.Kinds = gatecast.Kinds() // of notices an app sees none
 	s, err := r.CreateSubscription(t.Context(), gatecast.SubscriptionSpec{App: app.Key, Settings: settings, After: 7, Epoch: "e"})
 	if err != nil {
 		t.Fatal(err)
