@@ -61,7 +61,7 @@ func (s SubscriptionSettings) validateURL() error {
 	case u.Scheme != "http" && u.Scheme != "https":
 		return invalidField("/url", clip(s.URL, 80), want, "events are sent over http or https")
 	case u.User != nil:
-		return invalidField("/url", u.Redacted(), `the URL without user, and "auth"`, "a user in the URL would end up in logs")
+		return invalidField("/url", u.Redacted(), `the URL without user, and "auth" (--basic, --bearer) for the credentials`, "a user in the URL would end up in logs")
 	case u.Fragment != "" || strings.HasSuffix(s.URL, "#"):
 		return invalidField("/url", clip(s.URL, 80), want, "a fragment is never sent")
 	}
@@ -163,7 +163,7 @@ func (s SubscriptionSettings) validateHeaders() error {
 		case !token(name) || len(name) > 128:
 			return invalidField(path, strconv.QuoteToASCII(clip(name, 40)), "letters, digits and '-', at most 128", "this is not the name of a header")
 		case reservedHeader(canonical):
-			return invalidField(path, canonical, `another name; for Authorization see "auth"`, "gatecast sets this header itself")
+			return invalidField(path, canonical, `another name; Authorization is made of "auth" (--basic, --bearer)`, "gatecast sets this header itself")
 		case len(value) > maxHeaderValue || strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f || r > '~' }):
 			return invalidField(path, fmt.Sprintf("%d bytes", len(value)), "visible ASCII, at most 4096 bytes", "this cannot be a header's value")
 		}
