@@ -2,6 +2,7 @@ package hooks
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/gatecast/gatecast"
@@ -10,10 +11,7 @@ import (
 // begin goes on where the ledger says that the subscription was. It reports
 // false if the worker was cut meanwhile.
 func (w *worker) begin() bool {
-	w.adopt()
-	if w.terms.sub == nil {
-		return false
-	}
+	w.terms = w.server.termsOf(w.terms.sub)
 	extent, ok := w.extent()
 	if !ok {
 		return false
@@ -33,17 +31,33 @@ func (w *worker) begin() bool {
 			"subscription", w.id, "position", p.Head)
 		p.Head, p.Pending, p.Replay, p.Again = extent.First-1, nil, nil, nil
 	}
-	w.main = newCourse(w.terms.sub.Settings.Order, p.Head, 0)
-	w.restore(w.main, p.Pending)
+	p = within(p, extent.Last)
+	order := w.terms.sub.Settings.Order
+	w.main = newCourse(order, p.Head, 0)
+	if !w.restore(w.main, p.Pending) {
+		return false
+	}
 	if p.Replay != nil {
 		w.replay = &replaying{Replay: *p.Replay}
-		w.replay.course = newCourse(w.terms.sub.Settings.Order, p.Replay.Position, p.Replay.To)
-		if p.Replay.Ended.IsZero() {
-			w.restore(w.replay.course, p.Again)
+		w.replay.course = newCourse(order, p.Replay.Position, p.Replay.To)
+		w.replay.course.extra = true
+		if p.Replay.Ended.IsZero() && !w.restore(w.replay.course, p.Again) {
+			return false
 		}
 	}
 	w.judge()
-	return w.requests.Err() == nil
+	return true
+}
+
+// within brings progress back that stands beyond the end of the journal: what
+// is stored next would be passed over.
+func within(p gatecast.Progress, last gatecast.Seq) gatecast.Progress {
+	held := func(list []gatecast.Seq) []gatecast.Seq {
+		n, _ := slices.BinarySearch(list, last+1)
+		return list[:n]
+	}
+	p.Head, p.Pending, p.Again = min(p.Head, last), held(p.Pending), held(p.Again)
+	return p
 }
 
 // extent asks the journal until it answers.
@@ -74,34 +88,54 @@ func pause(ctx context.Context, d time.Duration) bool {
 
 // restore reads the events again that were read before and not delivered, for
 // which lane they stand in is written in them. Those that retention has removed
-// are lost.
-func (w *worker) restore(c *course, pending []gatecast.Seq) {
+// are lost. It reports false if the worker has to end before: then the course is
+// not whole, and must not be kept.
+func (w *worker) restore(c *course, pending []gatecast.Seq) bool {
 	buf := make([]*gatecast.Event, 0, page)
-	for len(pending) > 0 && w.requests.Err() == nil {
+	for len(pending) > 0 {
+		if w.ending() {
+			return false
+		}
 		events, err := w.read(pending[0]-1, buf[:0])
 		switch {
-		case gatecast.CodeOf(err) == gatecast.Gap, err == nil && len(events) == 0:
-			w.lose(pending[0]-1, pending[0])
-			pending = pending[1:]
-			continue
-		case err != nil:
+		case gatecast.CodeOf(err) == gatecast.Gap:
+			pending, err = w.expired(c, pending)
+		case err == nil && len(events) == 0: // they are not there, nor is anything behind them
+			w.loseAll(c, pending)
+			pending = nil
+		case err == nil:
+			pending = w.readmit(c, events, pending)
+		}
+		if err != nil {
 			w.server.opts.Log.Warn("the journal cannot be read, a subscription waits", "subscription", w.id, "err", err)
 			pause(w.requests, readPause)
-			continue
 		}
-		pending = w.readmit(c, events, pending)
 	}
+	return true
+}
+
+// ending reports whether nothing new is to be begun.
+func (w *worker) ending() bool { return w.requests.Err() != nil || w.server.halted() }
+
+// expired takes out of pending what retention has removed.
+func (w *worker) expired(c *course, pending []gatecast.Seq) ([]gatecast.Seq, error) {
+	extent, err := w.server.History.Extent(w.requests)
+	if err != nil {
+		return pending, err
+	}
+	n, _ := slices.BinarySearch(pending, extent.First)
+	w.loseAll(c, pending[:n])
+	return pending[n:], nil
 }
 
 // readmit takes in those of the events that are pending, and returns the rest
 // of what is. A pending event that is not among them though later ones are is
 // lost.
 func (w *worker) readmit(c *course, events []*gatecast.Event, pending []gatecast.Seq) []gatecast.Seq {
-	last := events[len(events)-1].Seq
+	var gone []gatecast.Seq
 	for _, ev := range events {
 		for len(pending) > 0 && pending[0] < ev.Seq {
-			w.lose(pending[0]-1, pending[0])
-			pending = pending[1:]
+			gone, pending = append(gone, pending[0]), pending[1:]
 		}
 		if len(pending) > 0 && pending[0] == ev.Seq {
 			pending = pending[1:]
@@ -113,10 +147,7 @@ func (w *worker) readmit(c *course, events []*gatecast.Event, pending []gatecast
 			}
 		}
 	}
-	for len(pending) > 0 && pending[0] <= last {
-		w.lose(pending[0]-1, pending[0])
-		pending = pending[1:]
-	}
+	w.loseAll(c, gone)
 	return pending
 }
 
@@ -131,15 +162,22 @@ func (w *worker) reordering() bool {
 	if w.flying > 0 {
 		return true
 	}
-	w.main = w.inOrder(w.main, order)
-	if w.replay != nil {
-		w.replay.course = w.inOrder(w.replay.course, order)
+	main, whole := w.inOrder(w.main, order)
+	again := w.replay
+	if whole && again != nil {
+		r := *again
+		r.course, whole = w.inOrder(again.course, order)
+		again = &r
 	}
+	if !whole { // the worker ends, and what it had read is what it keeps
+		return true
+	}
+	w.main, w.replay = main, again
 	return false
 }
 
-func (w *worker) inOrder(old *course, order gatecast.Order) *course {
-	c := newCourse(order, old.head, old.end)
-	w.restore(c, old.pending())
-	return c
+func (w *worker) inOrder(old *course, order gatecast.Order) (c *course, whole bool) {
+	c = newCourse(order, old.head, old.end)
+	c.stored, c.extra = old.stored, old.extra
+	return c, w.restore(c, old.pending())
 }

@@ -21,22 +21,21 @@ type breaker struct {
 	min, max time.Duration
 	rand     func() float64
 
-	open      bool
-	row       int       // failures without a success between
-	refused   int       // refusals of different events without a success between
-	vain      int       // pauses since it opened
-	until     time.Time // no request before
-	doubted   int       // events in doubt that were tried since the latest pause
-	doubtedAt time.Time // when the latest of these was refused
-	proved    bool      // it has taken something since it was last reset
-	window    float64   // requests at once: grows by success, from one
-	why       string    // the latest failure
+	open    bool
+	row     int       // failures without a success between
+	refused int       // refusals of different events without a success between
+	vain    int       // pauses since it opened
+	until   time.Time // no request before
+	proved  bool      // it has taken something since it was last reset
+	passed  time.Time // when it last took something
+	window  float64   // requests at once: grows by success, from one
+	why     string    // the latest failure
 }
 
-func (b *breaker) success() (closed bool) {
+func (b *breaker) success(now time.Time) (closed bool) {
 	closed = b.open
-	b.open, b.row, b.refused, b.vain, b.doubted, b.until = false, 0, 0, 0, 0, time.Time{}
-	b.proved = true
+	b.open, b.row, b.refused, b.vain, b.until = false, 0, 0, 0, time.Time{}
+	b.proved, b.passed = true, now
 	b.window++
 	return closed
 }
@@ -57,7 +56,7 @@ func (b *breaker) failure(now time.Time, why string, retryAfter time.Duration) (
 
 // pause opens the breaker, or leaves it open, for a while.
 func (b *breaker) pause(now time.Time, retryAfter time.Duration) {
-	b.open, b.window, b.doubted = true, 1, 0
+	b.open, b.window = true, 1
 	b.until = now.Add(max(b.backoff(b.vain), min(retryAfter, patience)))
 	b.vain++
 }

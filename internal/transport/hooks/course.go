@@ -20,13 +20,15 @@ type course struct {
 	head   gatecast.Seq // read up to here
 	stored time.Time    // when that was accepted; zero if nothing was read yet
 	end    gatecast.Seq // the last one to be read; 0: there is none
+	extra  bool         // of a replay: what it reads was to be delivered before
 	list   []*entry     // what was read and is to be delivered, ascending; done ones are taken out by and by
 	done   int          // of list
 	lanes  map[string]*lane
 	ready  bySeq    // the foremost of their lanes, to be sent now
 	later  byDue    // the foremost of their lanes, to be sent at their time
 	held   int      // events in memory that are not under way
-	doubt  []*entry // refused too often, while nothing else passed, the oldest first: see settle.go
+	doubt  []*entry // refused too often, while nothing else passed, the oldest first: see doubt.go
+	round  round
 }
 
 // entry is one event on its way.
@@ -131,12 +133,15 @@ func (c *course) find(seq gatecast.Seq) *entry {
 
 // oldest returns the first entry that is to be delivered; nil if there is none.
 func (c *course) oldest() *entry {
-	for _, e := range c.list {
-		if !e.done {
-			return e
-		}
+	for len(c.list) > 0 && c.list[0].done {
+		c.list[0] = nil
+		c.list = c.list[1:]
+		c.done--
 	}
-	return nil
+	if len(c.list) == 0 {
+		return nil
+	}
+	return c.list[0]
 }
 
 // pending returns the positions of what is to be delivered, ascending.
@@ -178,7 +183,7 @@ func (c *course) take(n int) (job []*entry) {
 		l := e.lane
 		for len(job) < n && l.flying < len(l.queue) {
 			next := l.queue[l.flying]
-			if next.alone && l.flying > 0 {
+			if l.flying > 0 && (next.alone || e.alone) {
 				break
 			}
 			c.fly(next)
@@ -235,10 +240,15 @@ func (c *course) suspect(e *entry) {
 	slices.SortFunc(c.doubt, func(a, b *entry) int { return cmp.Compare(a.seq, b.seq) })
 }
 
-// reinstate puts the events in doubt back to the head of their lanes. Nothing
-// may be under way.
+// reinstate puts the events in doubt back to the head of their lanes, but behind
+// what is under way of these.
 func (c *course) reinstate() {
+	var kept []*entry
 	for _, e := range slices.Backward(c.doubt) {
+		if e.flying { // its answer says what becomes of it
+			kept = append(kept, e)
+			continue
+		}
 		l := e.lane
 		if l.key != "" {
 			if now := c.lanes[l.key]; now != nil {
@@ -247,11 +257,11 @@ func (c *course) reinstate() {
 			c.lanes[l.key] = l
 		}
 		e.lane, e.doubted, e.due, e.record.refusals = l, false, time.Time{}, 0
-		l.queue = slices.Insert(l.queue, 0, e)
+		l.queue = slices.Insert(l.queue, l.flying, e)
 	}
-	c.doubt, c.ready, c.later = nil, nil, nil
+	c.doubt, c.ready, c.later, c.round = kept, nil, nil, round{}
 	for _, e := range c.list {
-		if !e.done && e.lane.queue[0] == e {
+		if !e.done && !e.doubted && e.lane.queue[0] == e {
 			c.advance(e.lane)
 		}
 	}

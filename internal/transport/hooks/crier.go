@@ -57,7 +57,7 @@ func (c *crier) round(buf []*gatecast.Event) bool {
 	events, ok := c.ring.Window(c.head, buf)
 	if !ok { // it was too slow: let them look for themselves
 		for s := range c.sleepers {
-			c.rouse(s, c.head)
+			c.rouse(s, max(s.clear, c.head))
 		}
 		c.head = c.ring.Head()
 		return true
@@ -65,7 +65,7 @@ func (c *crier) round(buf []*gatecast.Event) bool {
 	for _, ev := range events {
 		g := glimpse{ev: ev}
 		for s := range c.sleepers {
-			if s.sight.sees(&g) {
+			if ev.Seq > s.clear && s.sight.sees(&g) { // else it was there before the crier
 				c.rouse(s, ev.Seq-1)
 			}
 		}
@@ -107,4 +107,21 @@ func (c *crier) rise(s *sleeper) gatecast.Seq {
 	}
 	delete(c.sleepers, s)
 	return max(s.clear, c.head) // it may have seen what the crier has not
+}
+
+// wake wakes a worker that is to look for itself from here on.
+func (c *crier) wake(s *sleeper) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, asleep := c.sleepers[s]; asleep {
+		c.rouse(s, max(s.clear, c.head))
+	}
+}
+
+// seen returns up to where there was nothing for a worker, if it is asleep.
+func (c *crier) seen(s *sleeper) (at gatecast.Seq, asleep bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, asleep = c.sleepers[s]
+	return max(s.clear, c.head), asleep
 }

@@ -2,7 +2,9 @@ package hooks
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"maps"
 	"net/http"
 	"net/url"
@@ -53,6 +55,7 @@ type request struct {
 	terms  terms
 	try    int
 	late   bool
+	shown  bool // somebody waits to see what crosses the wire
 }
 
 func (d *delivery) request() request {
@@ -74,13 +77,16 @@ func (s *Server) post(ctx context.Context, r request) verdict {
 		return verdict{cut: true}
 	}
 	v := verdict{retryAfter: answer.RetryAfter, exchange: gatecast.Exchange{
-		URL: t.sub.Settings.URL, Headers: shown(header, t.sub.Settings.Headers), Body: body, AnswerHeaders: flat(answer.Header),
+		URL: t.sub.Settings.URL, Body: body,
 		Attempt: gatecast.Attempt{
 			Time: now, Seq: r.events[0].Seq, Events: len(r.events), Message: id, Try: r.try,
 			Status: answer.Status, Took: answer.Took, Answer: answer.Body, Replay: r.late,
 		},
 	}}
 	v.exchange.Outcome, v.exchange.Error = judge(answer, t.sub.Settings.Success)
+	if r.shown || v.exchange.Outcome == gatecast.Refused { // a dead letter shows them too
+		v.exchange.Headers, v.exchange.AnswerHeaders = shown(header, t.sub.Settings.Headers), flat(answer.Header)
+	}
 	return v
 }
 
@@ -120,15 +126,18 @@ func (r *request) body() []byte {
 	return webhook.AppendBody(make([]byte, 0, len(r.events[0].Data)+160), r.events[0], r.terms.form)
 }
 
-// messageID names the message, the same at each attempt. That of a batch is
-// made of where it begins and ends and of how many events it holds.
+// messageID names the message, the same at each attempt. A batch is named by all
+// that is in it: the events of one that failed may go into others.
 func (r *request) messageID() string {
 	if !r.terms.sub.Settings.Batch.On() {
 		return webhook.ID(r.events[0].ID)
 	}
-	first, last := r.events[0].Seq, r.events[len(r.events)-1].Seq
-	id := "batch-" + r.terms.form.Epoch + "-" + strconv.FormatUint(uint64(first), 10) + "-" + strconv.FormatUint(uint64(last), 10)
-	return webhook.ID(id + "-" + strconv.Itoa(len(r.events)))
+	h := sha256.New()
+	for _, e := range r.events {
+		// A hash never fails to write. The zero keeps neighbours apart.
+		_, _ = h.Write(append([]byte(e.ID), 0))
+	}
+	return webhook.ID("batch-" + strconv.Itoa(len(r.events)) + "-" + hex.EncodeToString(h.Sum(nil)[:16]))
 }
 
 func (r *request) header(id string, now time.Time, body []byte) http.Header {

@@ -55,7 +55,7 @@ func (s *Server) now(ctx context.Context, id string, e *gatecast.Event) (gatecas
 	if t.signer == nil {
 		return gatecast.Exchange{}, gatecast.Errorf(gatecast.Unavailable, "%s", t.paused)
 	}
-	v := s.post(ctx, request{events: []*gatecast.Event{e}, terms: t, try: 1})
+	v := s.post(ctx, request{events: []*gatecast.Event{e}, terms: t, try: 1, shown: true})
 	if v.cut {
 		return gatecast.Exchange{}, gatecast.Errorf(gatecast.Unavailable, "the request was broken off")
 	}

@@ -7,7 +7,7 @@ import "time"
 func (w *worker) dispatch() (next time.Time) {
 	for w.terms.paused == "" && w.requests.Err() == nil && !w.server.halted() && !w.reordering() {
 		now := time.Now()
-		if w.flying >= w.endpoint.allowed(w.most()) {
+		if w.flying >= w.allowed() {
 			return next
 		}
 		if w.endpoint.open && now.Before(w.endpoint.until) {
@@ -32,7 +32,10 @@ func (w *worker) dispatchOne(now time.Time) (started bool, next time.Time) {
 		if len(c.later) > 0 {
 			next = sooner(next, c.later[0].due)
 		}
-		if len(c.ready) == 0 && w.doubtful(c, now) == nil {
+		if len(c.ready) == 0 && c.doubtful(now) == nil {
+			if len(c.doubt) > 0 {
+				next = sooner(next, c.round.due)
+			}
 			continue
 		}
 		if at := w.gathering(c, now); !at.IsZero() {
@@ -51,27 +54,6 @@ func (w *worker) dispatchOne(now time.Time) (started bool, next time.Time) {
 	}
 	return false, next
 }
-
-// doubtful returns the event in doubt that a failed endpoint is tried with next:
-// right before each try with another event come all of these, the oldest first.
-// Nil if none is due.
-func (w *worker) doubtful(c *course, now time.Time) *entry {
-	e := &w.endpoint
-	if !e.open || len(c.doubt) == 0 {
-		return nil
-	}
-	if len(c.ready) > 0 && now.Sub(e.doubtedAt) > freshDoubt {
-		e.doubted = 0
-	}
-	if e.doubted >= len(c.doubt) {
-		return nil
-	}
-	return c.doubt[e.doubted]
-}
-
-// freshDoubt is how long it counts that an event in doubt was refused: an
-// endpoint may have been repaired since.
-const freshDoubt = time.Second
 
 // late reports whether what a course sends next is late.
 func (w *worker) late(c *course) bool {
@@ -94,7 +76,7 @@ func (w *worker) gathering(c *course, now time.Time) time.Time {
 // launch sends what a course has ready. It reports false if nothing could be.
 func (w *worker) launch(c *course, late bool, now time.Time) bool {
 	var job []*entry
-	if e := w.doubtful(c, now); e != nil {
+	if e := c.doubtful(now); e != nil {
 		job = []*entry{e}
 		c.fly(e)
 	} else {

@@ -64,7 +64,9 @@ func (w *worker) advance(c *course) bool {
 	buf := make([]*gatecast.Event, 0, page)
 	events, inRing := buf, false
 	if c == w.main {
+		top := w.server.Ring.Head()
 		if events, inRing = w.server.Ring.Window(c.head, buf); inRing && len(events) == 0 {
+			c.head = max(c.head, top) // there are holes up to it
 			return false
 		}
 	}
@@ -73,6 +75,10 @@ func (w *worker) advance(c *course) bool {
 		events, err = w.read(c.head, buf)
 		if gatecast.CodeOf(err) == gatecast.Gap {
 			return w.leap(c)
+		}
+		if err == nil && len(events) == 0 && c.end > 0 { // it ends in a hole
+			c.head = c.end
+			return false
 		}
 		if err != nil || len(events) == 0 {
 			w.unread(c, err)
@@ -83,8 +89,12 @@ func (w *worker) advance(c *course) bool {
 	return true
 }
 
-// read reads the journal, in turn with others.
+// read reads the journal, in turn with others. What this node has not seen yet
+// may be there all the same: that it finds nothing would prove nothing.
 func (w *worker) read(after gatecast.Seq, buf []*gatecast.Event) ([]*gatecast.Event, error) {
+	if after >= w.server.Ring.Head() {
+		return nil, gatecast.Errorf(gatecast.Unavailable, "this node has not read the journal so far")
+	}
 	select {
 	case w.server.readers <- struct{}{}:
 		defer func() { <-w.server.readers }()
@@ -135,18 +145,30 @@ func (w *worker) leap(c *course) bool {
 	if c.end > 0 {
 		to = min(to, c.end)
 	}
-	w.lose(c.head, to)
+	w.lose(c, c.head, to, uint64(to-c.head))
 	c.head = to
 	return true
 }
 
-// lose accounts for positions that can no longer be sent.
-func (w *worker) lose(after, to gatecast.Seq) {
-	w.count.lost += uint64(to - after)
+// lose accounts for positions that can no longer be sent. Those of a replay were
+// sent once: they are no loss.
+func (w *worker) lose(c *course, after, to gatecast.Seq, n uint64) {
+	if c.extra {
+		w.server.opts.Log.Warn("the journal no longer holds what is replayed", "subscription", w.id, "after", after, "up_to", to, "positions", n)
+		return
+	}
+	w.count.lost += n
 	w.status.dirty = true
-	w.server.metrics.lost.Add(float64(to - after))
-	w.server.opts.Log.Error("events are lost to a subscription: the journal no longer holds them", "subscription", w.id, "after", after, "up_to", to)
+	w.server.metrics.lost.Add(float64(n))
+	w.server.opts.Log.Error("events are lost to a subscription: the journal no longer holds them", "subscription", w.id, "after", after, "up_to", to, "positions", n)
 	w.tell(newsGap, "", map[string]any{"after": after, "up_to": to, "cause": "retention"})
+}
+
+// loseAll is lose for positions that need not be neighbours, in one notice.
+func (w *worker) loseAll(c *course, gone []gatecast.Seq) {
+	if n := len(gone); n > 0 {
+		w.lose(c, gone[0]-1, gone[n-1], uint64(n))
+	}
 }
 
 // load reads the events of a job again that are not in memory, and returns those
@@ -163,7 +185,7 @@ func (w *worker) load(c *course, job []*entry) (ready []*entry, err error) {
 		}
 		switch g := (glimpse{ev: e.ev}); {
 		case e.ev == nil:
-			w.lose(e.seq-1, e.seq)
+			w.lose(c, e.seq-1, e.seq, 1)
 			c.finish(e)
 		case !w.terms.sight.sees(&g): // it was, when it was read
 			c.finish(e)

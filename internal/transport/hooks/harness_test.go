@@ -41,6 +41,9 @@ type site struct {
 	moved   []chan struct{}
 	reads   int
 	readErr error
+	sick    error  // why nothing new comes to the ring
+	ahead   int    // events of the journal that are not on the ring yet
+	onHead  func() // called once, before the ring's head is told
 
 	subs    map[string]*gatecast.Subscription
 	apps    map[string]*gatecast.App
@@ -90,8 +93,21 @@ func (s *site) store(e gatecast.Event) {
 // Head, Window and Listen are a Ring; Read and Extent a History.
 func (s *site) Head() gatecast.Seq {
 	s.mu.Lock()
+	do := s.onHead
+	s.onHead = nil
+	s.mu.Unlock()
+	if do != nil {
+		do()
+	}
+	s.mu.Lock()
 	defer s.mu.Unlock()
-	return gatecast.Seq(len(s.events))
+	return gatecast.Seq(len(s.events) - s.ahead)
+}
+
+func (s *site) Healthy() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sick
 }
 
 func (s *site) Window(after gatecast.Seq, buf []*gatecast.Event) ([]*gatecast.Event, bool) {
@@ -100,14 +116,14 @@ func (s *site) Window(after gatecast.Seq, buf []*gatecast.Event) ([]*gatecast.Ev
 	if after < s.floor {
 		return buf, false
 	}
-	return s.after(after, buf), true
+	return s.after(after, len(s.events)-s.ahead, buf), true
 }
 
-func (s *site) after(after gatecast.Seq, buf []*gatecast.Event) []*gatecast.Event {
-	if int(after) >= len(s.events) {
+func (s *site) after(after gatecast.Seq, last int, buf []*gatecast.Event) []*gatecast.Event {
+	if int(after) >= last {
 		return buf
 	}
-	rest := s.events[after:]
+	rest := s.events[after:last]
 	return append(buf, rest[:min(len(rest), cap(buf)-len(buf))]...)
 }
 
@@ -129,7 +145,10 @@ func (s *site) Read(_ context.Context, after gatecast.Seq, buf []*gatecast.Event
 	if after+1 < s.first {
 		return nil, gatecast.Errorf(gatecast.Gap, "gone")
 	}
-	return s.after(after, buf), nil
+	if after >= s.floor { // as the hub does
+		return s.after(after, len(s.events)-s.ahead, buf), nil
+	}
+	return s.after(after, len(s.events), buf), nil
 }
 
 func (s *site) Extent(context.Context) (gatecast.Extent, error) {
@@ -309,18 +328,16 @@ type receiver struct {
 
 type body struct {
 	text string
-	ok   bool
 }
 
 // call is one request.
 type call struct {
-	at      time.Time
-	url     string
-	header  http.Header
-	body    []byte
-	seqs    []gatecast.Seq
-	devices []string
-	nth     int // of this message, from 1
+	at     time.Time
+	url    string
+	header http.Header
+	body   []byte
+	seqs   []gatecast.Seq
+	nth    int // of this message, from 1
 }
 
 func newReceiver() *receiver { return &receiver{bodies: map[string]body{}, lanes: map[string]bool{}} }

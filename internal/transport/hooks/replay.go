@@ -34,17 +34,17 @@ func (w *worker) finished() {
 // subscription once more, beside those that come. Errors: NotFound; Conflict if
 // one is running; Invalid if the window is empty; Unavailable on a node that
 // does not deliver.
-func (s *Server) StartReplay(_ context.Context, id string, from, to gatecast.Seq) (replay gatecast.Replay, err error) {
+func (s *Server) StartReplay(ctx context.Context, id string, from, to gatecast.Seq) (gatecast.Replay, error) {
 	if from >= to {
 		e := gatecast.Errorf(gatecast.Invalid, "there is nothing after %d up to %d", from, to)
 		e.Remedy = "give a window in which there are events"
-		return replay, e
+		return gatecast.Replay{}, e
 	}
-	err = s.ask(id, func(w *worker) error {
+	return s.ask(ctx, id, func(w *worker) (*replaying, error) {
 		if w.replay != nil && w.replay.Ended.IsZero() {
 			e := gatecast.Errorf(gatecast.Conflict, "a replay is running already")
 			e.Remedy = "wait for its end, or cancel it"
-			return e
+			return nil, e
 		}
 		name := make([]byte, 6)
 		rand.Read(name)
@@ -52,42 +52,53 @@ func (s *Server) StartReplay(_ context.Context, id string, from, to gatecast.Seq
 			Replay: gatecast.Replay{ID: hex.EncodeToString(name), From: from, To: to, Started: time.Now()},
 			course: newCourse(w.terms.sub.Settings.Order, from, to),
 		}
-		w.status.dirty = true
-		replay = *w.replay.copy()
-		return nil
+		w.replay.course.extra = true
+		return w.replay, nil
 	})
-	return replay, err
 }
 
 // CancelReplay ends a replay. What is under way is still sent. Errors: NotFound,
 // also if none is running.
-func (s *Server) CancelReplay(_ context.Context, id string) (replay gatecast.Replay, err error) {
-	err = s.ask(id, func(w *worker) error {
+func (s *Server) CancelReplay(ctx context.Context, id string) (gatecast.Replay, error) {
+	return s.ask(ctx, id, func(w *worker) (*replaying, error) {
 		r := w.replay
 		if r == nil || !r.Ended.IsZero() {
-			return gatecast.Errorf(gatecast.NotFound, "no replay is running")
+			return nil, gatecast.Errorf(gatecast.NotFound, "no replay is running")
 		}
-		r.Ended, r.Canceled, w.status.dirty = time.Now(), true, true
-		replay = *r.copy()
-		return nil
+		r.Ended, r.Canceled = time.Now(), true
+		return r, nil
 	})
-	return replay, err
 }
 
-// ask has a subscription's worker do something.
-func (s *Server) ask(id string, do func(*worker) error) (err error) {
+// ask has a subscription's worker do something about its replay.
+func (s *Server) ask(ctx context.Context, id string, do func(*worker) (*replaying, error)) (gatecast.Replay, error) {
 	w := s.worker(id)
 	if w == nil {
 		if _, there := s.Settings.Subscription(id); !there {
-			return noSubscription(id)
+			return gatecast.Replay{}, noSubscription(id)
 		}
 	}
-	if w == nil || !w.order(func() { err = do(w); w.show() }) {
-		e := gatecast.Errorf(gatecast.Unavailable, "this node does not deliver the subscription at the moment")
-		e.Remedy = "try again, or ask the node that does"
-		return e
+	answer := make(chan gatecast.Replay, 1)
+	if w != nil {
+		err, done := w.order(ctx, func() error {
+			r, err := do(w)
+			if err == nil {
+				w.status.dirty = true
+				answer <- *r.copy()
+				w.show()
+			}
+			return err
+		})
+		if done && err == nil {
+			return <-answer, nil
+		}
+		if done {
+			return gatecast.Replay{}, err
+		}
 	}
-	return err
+	e := gatecast.Errorf(gatecast.Unavailable, "this node does not deliver the subscription at the moment")
+	e.Remedy = "try again, or ask the node that does"
+	return gatecast.Replay{}, e
 }
 
 // countLimit is how long a window is counted; then the rest is estimated.

@@ -40,6 +40,8 @@ type Ring interface {
 	Head() gatecast.Seq
 	Window(after gatecast.Seq, buf []*gatecast.Event) ([]*gatecast.Event, bool)
 	Listen() (moved <-chan struct{}, stop func())
+	// Healthy returns why new events do not come, or nil.
+	Healthy() error
 }
 
 // History reads events that have left the ring.
@@ -135,7 +137,6 @@ type Server struct {
 	metrics *metrics
 	halt    chan struct{} // closed by Drain: nothing new is sent
 	once    sync.Once     // closes halt
-	idle    chan struct{} // closed when Run has ended its last worker after a halt
 
 	// mu guards workers. It is held only for map work.
 	mu      sync.Mutex
@@ -152,7 +153,6 @@ func New(p Parts, o Options) *Server {
 		readers: make(chan struct{}, o.Readers),
 		notices: newNotices(o.Notify, o.Log),
 		halt:    make(chan struct{}),
-		idle:    make(chan struct{}),
 		workers: map[string]*worker{},
 	}
 	s.metrics = newMetrics(s)
@@ -163,15 +163,18 @@ func New(p Parts, o Options) *Server {
 // and waits otherwise. Requests under way when ctx ends are broken off, and
 // their events sent again later; see [Server.Drain] for the gentle way.
 func (s *Server) Run(ctx context.Context) error {
-	defer close(s.idle)
+	ctx, cancel := context.WithCancel(ctx)
 	var teller sync.WaitGroup
 	defer teller.Wait()
+	defer cancel()
 	teller.Go(func() { s.notices.run(ctx) })
 	for ctx.Err() == nil && !s.halted() {
 		if err := s.lead(ctx); err != nil {
 			return err
 		}
-		s.term(ctx)
+		if ctx.Err() == nil && !s.halted() { // else nobody knows who leads
+			s.term(ctx)
+		}
 	}
 	<-ctx.Done()
 	return ctx.Err()

@@ -2,19 +2,14 @@ package hooks
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/gatecast/gatecast"
 )
 
-const (
-	// refusals is how many different events in a row are refused before it is
-	// the endpoint that is taken to be at fault, and not they.
-	refusals = 3
-	// doubts is how many events may be in doubt at once.
-	doubts = 3
-)
+// refusals is how many different events in a row are refused before it is the
+// endpoint that is taken to be at fault, and not they.
+const refusals = 3
 
 // settle takes an answer in.
 func (w *worker) settle(r *result) {
@@ -32,6 +27,14 @@ func (w *worker) settle(r *result) {
 	w.server.Log.Add(w.id, x.Attempt)
 	w.server.metrics.attempt(x)
 	w.noteRecent(x)
+	if r.terms.sub.Settings.URL != w.terms.sub.Settings.URL && x.Outcome != gatecast.Delivered {
+		// What an endpoint answers says nothing of the one that took its place.
+		w.count.failed++
+		for _, e := range r.entries {
+			r.course.back(e, time.Time{})
+		}
+		return
+	}
 	switch x.Outcome {
 	case gatecast.Delivered:
 		w.delivered(r)
@@ -62,20 +65,14 @@ func (w *worker) delivered(r *result) {
 	if w.replay != nil && r.course == w.replay.course {
 		w.replay.Sent += uint64(len(r.entries))
 	}
-	if w.endpoint.success() {
+	if w.endpoint.success(time.Now()) {
 		w.lateTo = w.server.Ring.Head() // what came meanwhile is late
 		for _, c := range w.courses() {
 			c.hasten()
 		}
 	}
-	// They were refused a moment ago, and this one passes: it was they that were
-	// at fault.
 	for _, c := range w.courses() {
-		for _, e := range slices.Clone(c.doubt) {
-			if !e.flying {
-				w.setAside(c, e)
-			}
-		}
+		w.convict(c, r.verdict.exchange.Time)
 	}
 }
 
@@ -90,10 +87,10 @@ func (w *worker) unreachable(r *result) {
 		opened = w.endpoint.failure(now, x.Error, r.verdict.retryAfter)
 	}
 	for _, e := range r.entries {
-		due := now.Add(w.endpoint.backoff(e.record.failures))
-		e.record.failures++
-		if w.endpoint.open {
-			due = time.Time{} // the breaker says when
+		var due time.Time // none while it is open: the breaker says when
+		if !w.endpoint.open {
+			due = now.Add(w.endpoint.backoff(e.record.failures))
+			e.record.failures++
 		}
 		r.course.back(e, due)
 	}
@@ -141,6 +138,10 @@ func (w *worker) refused(r *result) {
 	e.record.last = &r.verdict.exchange
 	nothingPassed := e.record.passed == w.count.delivered
 	switch last := e.record.refusals >= w.server.opts.RefusedTries; {
+	case e.doubted:
+		w.refusedAgain(r.course, e, now)
+	case w.endpoint.open && !r.probe: // it was under way when the endpoint failed, and says nothing new
+		r.course.back(e, now.Add(2*w.endpoint.until.Sub(now)))
 	case r.probe, nothingPassed && (w.endpoint.refused >= refusals || len(r.course.doubt) > 0):
 		w.refusedAll(r, e, now)
 	case !last:
@@ -148,7 +149,7 @@ func (w *worker) refused(r *result) {
 	case nothingPassed && len(r.course.doubt) < doubts:
 		// It is in doubt whether it is the event. Those behind it go on, and if the
 		// next one passes it is clear.
-		r.course.suspect(e)
+		w.suspect(r.course, e, now)
 	case nothingPassed:
 		w.refusedAll(r, e, now)
 	default:
@@ -159,20 +160,16 @@ func (w *worker) refused(r *result) {
 // refusedAll is for an endpoint that refuses one event after the other: it is
 // treated like one that fails. It is tried with those in doubt first, then with
 // another one; if all of these are refused, a pause follows. The event goes back
-// behind the others, so that the next try is with another one, and where there
-// is no other it comes into doubt.
+// behind the others, so that the next try is with another one. Refused too often
+// it comes into doubt, else poisoned events at the heads of all lanes would take
+// turns for ever.
 func (w *worker) refusedAll(r *result, e *entry, now time.Time) {
 	c := r.course
 	opened := !w.endpoint.open
-	switch alone := len(c.ready) == 0 && e.record.refusals >= w.server.opts.RefusedTries && len(c.doubt) < doubts; {
-	case e.doubted:
-		c.back(e, time.Time{})
-		w.endpoint.doubted++
-		w.endpoint.doubtedAt = now
-		return
-	case alone:
+	switch doubted := e.record.refusals >= w.server.opts.RefusedTries && len(c.doubt) < doubts; {
+	case doubted:
 		w.endpoint.pause(now, r.verdict.retryAfter)
-		c.suspect(e)
+		w.suspect(c, e, now)
 	default:
 		w.endpoint.pause(now, r.verdict.retryAfter)
 		c.back(e, now.Add(2*w.endpoint.until.Sub(now)))
@@ -202,7 +199,7 @@ func (w *worker) setAside(c *course, e *entry) {
 			return
 		}
 		if e.ev == nil {
-			w.lose(e.seq-1, e.seq)
+			w.lose(c, e.seq-1, e.seq, 1)
 			c.finish(e)
 			return
 		}
@@ -221,6 +218,9 @@ func (w *worker) setAside(c *course, e *entry) {
 	c.finish(e)
 	w.server.metrics.aside.Inc()
 	w.server.opts.Log.Warn("an event was refused again and again and is set aside", "subscription", w.id, "seq", e.seq, "id", d.Event.ID, "tries", d.Tries, "reason", d.Last.Error)
+	if d.Event.Kind == gatecast.Notice {
+		return // else two who refuse notices would make each other new ones for ever
+	}
 	w.tell(newsDeadLetter, d.Last.Error, map[string]any{"seq": e.seq, "messageId": d.Event.ID, "device": d.Event.Device, "tries": d.Tries})
 }
 

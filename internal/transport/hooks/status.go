@@ -36,7 +36,7 @@ func (w *worker) doing() (gatecast.SubscriptionStatus, string) {
 		return gatecast.SubscriptionPaused, w.terms.paused
 	case e.degraded(), w.status.status == gatecast.SubscriptionDegraded && !e.proved:
 		return gatecast.SubscriptionDegraded, e.why
-	case e.open, e.row > 0:
+	case e.open, e.row > 0, w.doubting():
 		return gatecast.SubscriptionRetrying, e.why
 	}
 	return gatecast.SubscriptionActive, ""
@@ -66,7 +66,10 @@ func (w *worker) progress() gatecast.Progress {
 		Status: w.status.status, Since: w.status.since, Reason: w.status.reason,
 	}
 	if w.replay != nil {
-		p.Replay, p.Again = w.replay.copy(), w.replay.course.pending()
+		p.Replay = w.replay.copy()
+		if w.replay.Ended.IsZero() {
+			p.Again = w.replay.course.pending()
+		}
 	}
 	return p
 }
@@ -91,29 +94,22 @@ func (w *worker) show() {
 	w.shared.view = v
 }
 
+// unseen is how long an event may take from when it is accepted until it is on
+// the ring.
+const unseen = time.Second
+
 // State returns how the deliveries of a subscription stand. On a node that does
 // not deliver it is what the ledger tells.
 func (s *Server) State(id string) gatecast.SubscriptionState {
 	now, head := time.Now(), s.Ring.Head()
-	st := gatecast.SubscriptionState{ID: id, Status: gatecast.SubscriptionActive}
-	level := false
-	if w := s.worker(id); w != nil {
-		w.shared.mu.Lock()
-		st, level = w.shared.view.state, w.shared.view.level
-		st.Recent = w.shared.recent.summary()
-		w.shared.mu.Unlock()
-	} else if p, there := s.Ledger.Progress(id); there {
-		st = stored(id, p)
-	}
+	st, seen := s.shown(id)
 	st.ID, st.Dead = id, s.Ledger.Dead(id)
 	if sub, there := s.Settings.Subscription(id); there {
 		heedPause(&st, sub, now)
 	}
-	if st.Status == "" { // it has only just been made
-		st.Status, level = gatecast.SubscriptionActive, true
-	}
-	if level {
-		st.Position, st.Through = max(st.Position, head), now
+	st.Position = max(st.Position, seen)
+	if seen >= head && seen > 0 && s.Ring.Healthy() == nil {
+		st.Through = now.Add(-unseen)
 	}
 	if head > st.Position {
 		st.LagEvents = uint64(head - st.Position)
@@ -133,6 +129,41 @@ func heedPause(st *gatecast.SubscriptionState, sub *gatecast.Subscription, now t
 	case sub.Paused == "" && paused && st.Reason != appDisabled:
 		st.Status, st.Reason, st.Since = gatecast.SubscriptionActive, "", now
 	}
+}
+
+// shown returns what a worker last showed, and up to where the crier has found
+// nothing since for one that has delivered everything; zero if it has not. The
+// crier is asked first: what is shown after that is no older.
+func (s *Server) shown(id string) (st gatecast.SubscriptionState, seen gatecast.Seq) {
+	w := s.worker(id)
+	if w == nil {
+		return s.kept(id), 0
+	}
+	at, asleep := s.crier.seen(&w.sleeper)
+	w.shared.mu.Lock()
+	v, recent := w.shared.view, w.shared.recent.summary()
+	w.shared.mu.Unlock()
+	st = v.state
+	if st.Status == "" { // it has only just begun
+		st = s.kept(id)
+	}
+	st.Recent = recent
+	if asleep && v.level {
+		seen = at
+	}
+	return st, seen
+}
+
+// kept is a state as the ledger and the settings tell it.
+func (s *Server) kept(id string) gatecast.SubscriptionState {
+	if p, there := s.Ledger.Progress(id); there {
+		return stored(id, p)
+	}
+	st := gatecast.SubscriptionState{Status: gatecast.SubscriptionActive}
+	if sub, there := s.Settings.Subscription(id); there {
+		st.Position, st.Since = sub.After, sub.Created
+	}
+	return st
 }
 
 // stored is a state as far as the ledger tells.

@@ -48,7 +48,6 @@ func (s *Server) wait(ctx context.Context) {
 		}
 		select {
 		case <-w.ended:
-			s.drop(w)
 		case <-ctx.Done():
 			return
 		}
@@ -64,31 +63,35 @@ func (s *Server) any() *worker {
 	return nil
 }
 
-// tend starts, stops or tells the worker of a subscription that has changed.
+// tend starts, stops or tells the worker of a subscription that has changed. One
+// that was deleted and made again since begins anew.
 func (s *Server) tend(ctx context.Context, work *sync.WaitGroup, id string) {
 	sub, there := s.Settings.Subscription(id)
 	w := s.worker(id)
-	switch {
-	case there && w == nil && !s.halted():
-		w = newWorker(s, sub)
-		s.mu.Lock()
-		s.workers[id] = w
-		s.mu.Unlock()
-		work.Go(func() {
-			w.run(ctx)
-			close(w.ended)
-			s.drop(w)
-		})
-	case there && w != nil:
+	if w != nil && there && w.created.Equal(sub.Created) {
 		w.reload()
-	case !there:
-		if w != nil {
-			w.cut()
-			<-w.ended
-		}
+		return
+	}
+	if w != nil {
+		w.cut()
+		<-w.ended
+	}
+	if w != nil || !there {
 		s.Ledger.Forget(id)
 		s.Log.Forget(id)
 	}
+	if !there || s.halted() {
+		return
+	}
+	w = newWorker(s, sub)
+	s.mu.Lock()
+	s.workers[id] = w
+	s.mu.Unlock()
+	work.Go(func() {
+		defer close(w.ended)
+		defer s.drop(w) // first: whoever waited for it finds the place free
+		w.run(ctx)
+	})
 }
 
 func (s *Server) drop(w *worker) {

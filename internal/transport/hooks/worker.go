@@ -13,9 +13,10 @@ import (
 // worker delivers one subscription. All its fields belong to the goroutine of
 // run, but for those marked otherwise.
 type worker struct {
-	server *Server
-	id     string // never changes
-	app    string // never changes
+	server  *Server
+	id      string    // never changes
+	app     string    // never changes
+	created time.Time // never changes
 
 	terms    terms
 	main     *course
@@ -83,7 +84,7 @@ const idleSave = time.Minute
 
 func newWorker(s *Server, sub *gatecast.Subscription) *worker {
 	w := &worker{
-		server: s, id: sub.ID, app: sub.App,
+		server: s, id: sub.ID, app: sub.App, created: sub.Created, terms: terms{sub: sub},
 		endpoint: breaker{min: s.opts.RetryMin, max: s.opts.RetryMax, rand: s.opts.Rand},
 		results:  make(chan *result, gatecast.MaxConcurrency),
 		nudge:    make(chan struct{}, 1),
@@ -139,12 +140,12 @@ func (w *worker) adopt() {
 	}
 	before := w.terms
 	w.terms = w.server.termsOf(sub)
-	if before.sub == nil {
-		return
-	}
 	if before.sub.Settings.URL != sub.Settings.URL || before.paused != "" && w.terms.paused == "" {
 		w.endpoint.reset()
-		w.main.hasten()
+		for _, c := range w.courses() {
+			c.reinstate()
+			c.hasten()
+		}
 		w.lateTo = w.server.Ring.Head()
 	}
 	w.judge()
@@ -204,23 +205,26 @@ func (w *worker) reload() {
 	w.shared.mu.Lock()
 	w.shared.stale = true
 	w.shared.mu.Unlock()
+	w.server.crier.wake(&w.sleeper) // it goes by the old ones
 	w.poke()
 }
 
-// order has the worker do something, in its own goroutine. Anybody may call it.
-// It reports false if the worker has ended before.
-func (w *worker) order(do func()) bool {
-	done := make(chan struct{})
+// order has the worker do something, in its own goroutine, and returns what came
+// of it. Anybody may call it. It reports false if the worker has ended before, or
+// ctx; then it may be done all the same.
+func (w *worker) order(ctx context.Context, do func() error) (err error, done bool) {
+	answer := make(chan error, 1)
 	w.shared.mu.Lock()
-	w.shared.orders = append(w.shared.orders, func() { do(); close(done) })
+	w.shared.orders = append(w.shared.orders, func() { answer <- do() })
 	w.shared.mu.Unlock()
 	w.poke()
 	select {
-	case <-done:
-		return true
+	case err = <-answer:
+		return err, true
 	case <-w.ended:
-		return false
+	case <-ctx.Done():
 	}
+	return nil, false
 }
 
 func (w *worker) poke() {
@@ -233,11 +237,18 @@ func (w *worker) poke() {
 // rest waits until there is something to do: at next, unless that is zero, or
 // when an answer comes, or when somebody has something for the worker.
 func (w *worker) rest(next time.Time) {
+	level := w.level() // looked at once: what comes after that the crier tells
+	if !level && w.reads() {
+		return
+	}
+	if w.readAt.After(time.Now()) {
+		next = sooner(next, w.readAt)
+	}
 	if w.status.dirty {
 		next = sooner(next, w.status.saved.Add(saveEvery))
 	}
 	next = sooner(next, w.status.saved.Add(idleSave))
-	asleep := w.level() && w.terms.paused == ""
+	asleep := level && w.terms.paused == ""
 	if asleep {
 		w.sleeper.sight = w.terms.sight
 		if !w.server.crier.sleep(&w.sleeper, w.main.head) {
@@ -260,6 +271,11 @@ func (w *worker) rest(next time.Time) {
 	if asleep {
 		w.main.head = max(w.main.head, w.server.crier.rise(&w.sleeper))
 	}
+}
+
+// reads reports whether the worker would read on if there were something.
+func (w *worker) reads() bool {
+	return w.terms.paused == "" && w.hungry(w.main) && !time.Now().Before(w.readAt)
 }
 
 // level reports whether everything that the ring has was read.
