@@ -37,6 +37,7 @@ func (w *worker) begin() bool {
 	if !w.restore(w.main, p.Pending) {
 		return false
 	}
+	w.main.stored = w.nextStored(p.Head)
 	if p.Replay != nil {
 		w.replay = &replaying{Replay: *p.Replay}
 		w.replay.course = newCourse(order, p.Replay.Position, p.Replay.To)
@@ -47,6 +48,19 @@ func (w *worker) begin() bool {
 	}
 	w.judge()
 	return true
+}
+
+// nextStored returns when the event was accepted that comes next: everything
+// before is done. It is zero if there is none, or it cannot be read now.
+func (w *worker) nextStored(after gatecast.Seq) time.Time {
+	if after >= w.server.Ring.Head() {
+		return time.Time{}
+	}
+	events, err := w.read(after, make([]*gatecast.Event, 0, 1))
+	if err != nil || len(events) == 0 {
+		return time.Time{}
+	}
+	return events[0].Stored
 }
 
 // within brings progress back that stands beyond the end of the journal: what

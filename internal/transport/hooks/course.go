@@ -50,6 +50,7 @@ type record struct {
 	tries    int
 	failures int // in a row: the endpoint failed
 	refusals int
+	stale    bool               // it was sent on a connection that had been closed
 	first    time.Time          // when it was first tried
 	passed   uint64             // what the subscription had been delivered when it was first refused
 	last     *gatecast.Exchange // the latest refusal

@@ -40,6 +40,7 @@ type result struct {
 type verdict struct {
 	exchange   gatecast.Exchange
 	retryAfter time.Duration
+	stale      bool // the connection had been closed before: nothing was asked of the endpoint
 	cut        bool // nobody knows: the request was broken off by us
 }
 
@@ -76,7 +77,7 @@ func (s *Server) post(ctx context.Context, r request) verdict {
 	if ctx.Err() != nil && answer.Err != nil {
 		return verdict{cut: true}
 	}
-	v := verdict{retryAfter: answer.RetryAfter, exchange: gatecast.Exchange{
+	v := verdict{retryAfter: answer.RetryAfter, stale: answer.Stale, exchange: gatecast.Exchange{
 		URL: t.sub.Settings.URL, Body: body,
 		Attempt: gatecast.Attempt{
 			Time: now, Seq: r.events[0].Seq, Events: len(r.events), Message: id, Try: r.try,

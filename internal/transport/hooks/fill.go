@@ -161,7 +161,7 @@ func (w *worker) lose(c *course, after, to gatecast.Seq, n uint64) {
 	w.status.dirty = true
 	w.server.metrics.lost.Add(float64(n))
 	w.server.opts.Log.Error("events are lost to a subscription: the journal no longer holds them", "subscription", w.id, "after", after, "up_to", to, "positions", n)
-	w.tell(newsGap, "", map[string]any{"after": after, "up_to": to, "cause": "retention"})
+	w.tell(newsGap, "the journal no longer holds them", map[string]any{"after": after, "up_to": to})
 }
 
 // loseAll is lose for positions that need not be neighbours, in one notice.

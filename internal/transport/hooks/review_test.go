@@ -445,3 +445,56 @@ func TestWhatWaitsForAnEndpointIsBoundedAndNothingIsLeftOfIt(t *testing.T) {
 		}
 	})
 }
+
+// TestAReceiverThatClosedIdleConnectionsHasNotFailed is about what Node does
+// after five seconds without a request.
+func TestAReceiverThatClosedIdleConnectionsHasNotFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, r := newSite(t), newReceiver()
+		s.put(subA, func(*gatecast.Subscription) {})
+		r.answers(func(c *call) egress.Answer {
+			if c.nth == 1 {
+				return egress.Answer{Err: errors.New("connection reset"), Stale: true}
+			}
+			return egress.Answer{Status: 200}
+		})
+		server, _ := s.start(r, Options{})
+		began := time.Now()
+		for _, d := range []string{"a", "b", "c", "d", "e", "f", "g", "h"} {
+			s.record(d)
+		}
+		pass(0)
+		if got := len(r.got()); got != 8 || time.Since(began) > 0 {
+			t.Errorf("%d of 8 arrived at once", got)
+		}
+		if st := server.State(subA); st.Status != gatecast.SubscriptionActive {
+			t.Errorf("the state is %+v", st)
+		}
+		r.answers(func(*call) egress.Answer { return egress.Answer{Err: errors.New("connection reset"), Stale: true} })
+		s.record("a")
+		pass(time.Hour)
+		if n := len(r.requests()); n > 16+40 {
+			t.Errorf("%d requests to an endpoint that closes every connection", n)
+		}
+	})
+}
+
+func TestAPausedSubscriptionKnowsAfterARestartHowFarItIsBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, r := newSite(t), newReceiver()
+		s.put(subA, func(*gatecast.Subscription) {})
+		_, stop := s.start(r, Options{})
+		s.record("a")
+		pass(time.Second)
+		s.put(subA, func(sub *gatecast.Subscription) { sub.Paused = "moving house" })
+		pass(time.Second)
+		s.record("a", "a")
+		missed := time.Now()
+		pass(time.Hour)
+		stop()
+		server, _ := s.start(r, Options{})
+		if st := server.State(subA); st.LagEvents != 2 || !st.Through.Equal(missed) || st.Lag < time.Hour {
+			t.Errorf("the state is %+v", st)
+		}
+	})
+}

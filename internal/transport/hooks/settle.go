@@ -82,6 +82,15 @@ func (w *worker) delivered(r *result) {
 func (w *worker) unreachable(r *result) {
 	now := time.Now()
 	x := &r.verdict.exchange
+	if e := r.entries[0]; r.verdict.stale && !e.record.stale && !w.endpoint.open {
+		// A receiver may close a connection that was not needed for a while: once,
+		// that is no failure.
+		for _, e := range r.entries {
+			e.record.stale = true
+			r.course.back(e, time.Time{})
+		}
+		return
+	}
 	opened := false
 	if r.probe || !w.endpoint.open { // what was under way when it opened says nothing new
 		opened = w.endpoint.failure(now, x.Error, r.verdict.retryAfter)
