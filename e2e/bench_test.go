@@ -47,7 +47,7 @@ func runBench(t *testing.T, args ...string) figures {
 // figures reach their targets depends on the machine, that they are taken does
 // not. Every one of them fails if a client has missed an event.
 func TestBenchMeasuresEveryTarget(t *testing.T) {
-	r := runBench(t, "all", "--json", "--clients", "40", "--burst", "50", "--events", "20000", "--for", "500ms", "--data", t.TempDir())
+	r := runBench(t, "all", "--json", "--clients", "40", "--burst", "50", "--events", "20000", "--for", "500ms", "--subscriptions", "40", "--data", t.TempDir())
 	targets := make(map[string]int)
 	for _, f := range r.Figures {
 		if f.Target != "" {
@@ -60,7 +60,7 @@ func TestBenchMeasuresEveryTarget(t *testing.T) {
 			t.Errorf("%s: %s is %v", f.Scenario, f.What, f.Value)
 		}
 	}
-	for target, n := range map[string]int{"P1": 1, "P2": 1, "P3": 1, "P4": 2, "P5": 3, "P6": 2, "P8": 1, "P9": 1} {
+	for target, n := range map[string]int{"P1": 1, "P2": 1, "P3": 1, "P4": 2, "P5": 3, "P6": 2, "P7": 4, "P8": 1, "P9": 1} {
 		if targets[target] != n {
 			t.Errorf("%s was measured %d times, want %d", target, targets[target], n)
 		}
@@ -73,15 +73,15 @@ func TestBenchMeasuresEveryTarget(t *testing.T) {
 	}
 }
 
-// TestBenchMeasuresAServerThatRuns leaves no app behind on it, and says so where
+// TestBenchMeasuresAServerThatRuns leaves no app and no subscription behind on it, and says so where
 // it can only measure what it starts itself.
 func TestBenchMeasuresAServerThatRuns(t *testing.T) {
-	s := start(t, t.TempDir())
+	s := start(t, t.TempDir(), "--hooks.allow=127.0.0.0/8")
 	mine := s.createApp(t)
 	var seen []string
 	for scenario, args := range map[string][]string{
 		"latency": {"--for", "500ms"}, "fanout": {"--clients", "20", "--burst", "1500", "--for", "500ms"},
-		"ingest": {"--for", "500ms"}, "storm": {"--clients", "20"},
+		"ingest": {"--for", "500ms"}, "storm": {"--clients", "20"}, "hooks": {"--subscriptions", "20", "--burst", "50", "--for", "500ms"},
 	} {
 		r := runBench(t, append([]string{scenario, "--json", "--server", s.base, "--token", s.token}, args...)...)
 		if strings.Contains(r.Command, s.token) {
@@ -91,7 +91,7 @@ func TestBenchMeasuresAServerThatRuns(t *testing.T) {
 			seen = append(seen, f.Target)
 		}
 	}
-	for _, target := range []string{"P1", "P4", "P5", "P8"} {
+	for _, target := range []string{"P1", "P4", "P5", "P7", "P8"} {
 		if !slices.Contains(seen, target) {
 			t.Errorf("%s was not measured: %q", target, seen)
 		}
@@ -99,5 +99,8 @@ func TestBenchMeasuresAServerThatRuns(t *testing.T) {
 	status, body, err := s.get(within(t), "/api/v1/apps")
 	if err != nil || status != 200 || strings.Count(body, `"app_key"`) != 1 || !strings.Contains(body, mine.Key) {
 		t.Errorf("after the measurements the server has the apps %s (%d, %v)", body, status, err)
+	}
+	if status, body, err := s.get(within(t), "/api/v1/subscriptions"); err != nil || status != 200 || strings.Contains(body, `"id"`) {
+		t.Errorf("after the measurements the server has the subscriptions %s (%d, %v)", body, status, err)
 	}
 }

@@ -311,12 +311,14 @@ func newOutput() *output {
 	return o
 }
 
-// scan looks for the first address with a port in what passes through.
+// scan looks for the first URL of a server in what passes through. A log may
+// name other addresses before: those of subscribers.
 func (o *output) scan(r *io.PipeReader) {
-	address := regexp.MustCompile(`127\.0\.0\.1:[1-9][0-9]*`)
+	address := regexp.MustCompile(`url\W+http://(127\.0\.0\.1:[1-9][0-9]*)`)
 	in := bufio.NewScanner(r)
 	for in.Scan() {
-		if o.address = address.FindString(in.Text()); o.address != "" {
+		if found := address.FindStringSubmatch(in.Text()); found != nil {
+			o.address = found[1]
 			close(o.listening)
 			break
 		}

@@ -32,8 +32,24 @@ the machine when the server is started here. docs/performance.md explains the me
 	c.Commands = append(c.Commands, &cli.Command{
 		Name: "bare-loop", Hidden: true, Usage: "Write to sockets as standard input says; part of the others",
 		Action: func(ctx context.Context, _ *cli.Command) error { return floor.WriteLoop(ctx, t.in, t.out) },
+	}, &cli.Command{
+		Name: "bare-post", Hidden: true, Usage: "Post standard input as often as the arguments say; part of the others",
+		ArgsUsage: "URL COUNT AT-ONCE",
+		Action:    func(ctx context.Context, c *cli.Command) error { return barePost(ctx, t, c) },
 	})
 	return c
+}
+
+func barePost(ctx context.Context, t terminal, c *cli.Command) error {
+	if err := arguments(c, 3, 3); err != nil {
+		return err
+	}
+	count, err := strconv.Atoi(c.Args().Get(1))
+	atOnce, err2 := strconv.Atoi(c.Args().Get(2))
+	if err != nil || err2 != nil || count < 1 || atOnce < 1 {
+		return usage(c, "COUNT and AT-ONCE are numbers above 0")
+	}
+	return floor.PostLoop(ctx, floor.Posts{URL: c.Args().First(), Count: count, AtOnce: atOnce}, t.in, t.out)
 }
 
 // benchFlags are the flags that all the given scenarios heed together, and those
@@ -49,6 +65,7 @@ func benchFlags(scenarios []bench.Scenario) []cli.Flag {
 		&cli.IntFlag{Name: "events", Usage: "so many events in the journal, at least 20000", HideDefault: true},
 		&cli.FloatFlag{Name: "rate", Usage: "events per second of what is sent by a timetable", HideDefault: true},
 		&cli.DurationFlag{Name: "for", Usage: "how long each steady load goes on", HideDefault: true},
+		&cli.IntFlag{Name: "subscriptions", Usage: "so many subscriptions of webhooks", HideDefault: true},
 	} {
 		if takes(f.Names()[0]) {
 			flags = append(flags, f)
@@ -108,7 +125,7 @@ func benchOptions(c *cli.Command) (bench.Options, error) {
 		Command: commandLine(c),
 		Server:  c.String("server"), Token: c.String("token"), Data: c.String("data"),
 		Clients: c.Int("clients"), Burst: c.Int("burst"), Events: c.Int("events"), Size: c.Int("size"),
-		Rate: c.Float("rate"), For: c.Duration("for"),
+		Rate: c.Float("rate"), For: c.Duration("for"), Subscriptions: c.Int("subscriptions"),
 	}
 	if err := arguments(c, 0, 0); err != nil {
 		return o, err
@@ -124,6 +141,7 @@ func benchOptions(c *cli.Command) (bench.Options, error) {
 		{"size", float64(o.Size), bench.MinSize, bench.MaxSize},
 		{"rate", o.Rate, 0.001, 1_000_000},
 		{"for", o.For.Seconds(), 0.1, 3600},
+		{"subscriptions", float64(o.Subscriptions), 2, 100_000},
 	} {
 		if c.IsSet(limit.flag) && !(limit.value >= limit.least && limit.value <= limit.top) {
 			return o, usage(c, "--%s is not between %s and %s", limit.flag, plainNumber(limit.least), plainNumber(limit.top))
@@ -153,7 +171,7 @@ func benchOptions(c *cli.Command) (bench.Options, error) {
 // shown around.
 func commandLine(c *cli.Command) string {
 	line := c.FullName()
-	for _, name := range []string{"clients", "burst", "events", "size", "rate", "for", "server", "data"} {
+	for _, name := range []string{"clients", "burst", "events", "size", "rate", "for", "subscriptions", "server", "data"} {
 		if c.IsSet(name) {
 			line += fmt.Sprintf(" --%s %v", name, c.Value(name))
 		}

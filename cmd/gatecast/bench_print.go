@@ -72,7 +72,7 @@ func verdictLine(r *bench.Report) string {
 	case judged == 0:
 		return "None of these figures has a target."
 	case !r.Usual:
-		return "No verdicts: the targets are defined for measurements without --clients, --burst, --events, --size, --rate and --for."
+		return "No verdicts: the targets are defined for measurements without --clients, --burst, --events, --size, --rate, --for and --subscriptions."
 	}
 	line := fmt.Sprintf("%d of %d targets reached.", judged-len(missed), judged)
 	for _, f := range missed {

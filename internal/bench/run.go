@@ -33,20 +33,22 @@ type Options struct {
 	Rate    float64       // events per second of what is sent by a timetable
 	For     time.Duration // how long each steady load goes on
 
+	Subscriptions int // of webhooks
+
 	// Progress is told what goes on, in short lines; it may be nil.
 	Progress func(scenario, line string)
 }
 
 // usual reports whether what is measured is what the targets are defined for.
 func (o Options) usual() bool {
-	return o.Clients == 0 && o.Burst == 0 && o.Events == 0 && (o.Size == 0 || o.Size == load.DefaultSize) && o.Rate == 0 && o.For == 0
+	return o.Clients == 0 && o.Burst == 0 && o.Events == 0 && (o.Size == 0 || o.Size == load.DefaultSize) && o.Rate == 0 && o.For == 0 && o.Subscriptions == 0
 }
 
 // Scenario is one thing that can be measured.
 type Scenario struct {
 	Name  string
 	Help  string   // one line
-	Takes []string // which of the options clients, burst, events, rate and for it heeds
+	Takes []string // which of the options clients, burst, events, rate, for and subscriptions it heeds
 	run   func(ctx context.Context, l *lab) error
 }
 
@@ -61,6 +63,7 @@ func Scenarios() []Scenario {
 		{"ingest", "Events stored per second: one sender, many, and batches", []string{"for"}, ingest},
 		{"replay", "Catching up from the journal", []string{"events"}, replay},
 		{"storm", "Everybody comes back at once after a restart", []string{"clients"}, storm},
+		{"hooks", "Webhooks: deliveries per second, across kill -9, and beside dead endpoints", []string{"subscriptions", "burst", "rate", "for"}, hooks},
 	}
 }
 

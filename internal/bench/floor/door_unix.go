@@ -98,7 +98,7 @@ func (d *door) clients() []int {
 // write writes a frame to all clients.
 func (d *door) write(ctx context.Context, frame []byte, writers int) (Spent, error) {
 	sockets := d.clients()
-	before, err := used()
+	before, err := Used()
 	if err != nil {
 		return Spent{}, err
 	}
@@ -116,7 +116,7 @@ func (d *door) write(ctx context.Context, frame []byte, writers int) (Spent, err
 	}
 	working.Wait()
 	wall := time.Since(start)
-	after, err := used()
+	after, err := Used()
 	for _, fds := range gone {
 		d.dismiss(fds)
 	}

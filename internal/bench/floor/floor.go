@@ -1,9 +1,10 @@
 // Package floor is what the machine can do without gatecast: a bare loop of
-// write(2) over as many sockets, and appends with fsync(2) to the same disk.
+// write(2) over as many sockets, appends with fsync(2) to the same disk, and
+// requests of net/http to the same endpoint.
 //
-// It owns the two loops and the pipe to the process that one of them runs in.
-// It never does anything cleverer than that, for it is what clever things are
-// compared with. Start at [WriteLoop] and [Sync].
+// It owns the loops and the pipes to the processes that two of them run in. It
+// never does anything cleverer than that, for it is what clever things are
+// compared with. Start at [WriteLoop], [Sync] and [PostLoop].
 package floor
 
 import (
@@ -93,8 +94,8 @@ func (d *door) obey(ctx context.Context, line string) (string, error) {
 	return "", fmt.Errorf("%.40q is no command", line)
 }
 
-// Spent is what a round of writes took.
+// Spent is what a round of writes or requests took.
 type Spent struct {
-	Wall time.Duration // until the kernel had taken the last frame
+	Wall time.Duration // until the kernel had taken the last frame, or the last answer had come
 	CPU  time.Duration // of the loop's process, in user and kernel
 }

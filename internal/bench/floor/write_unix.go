@@ -50,8 +50,8 @@ func finish(ctx context.Context, fd int, rest []byte, err error) bool {
 	return true
 }
 
-// used returns the CPU time of this process.
-func used() (time.Duration, error) {
+// Used returns the CPU time of this process.
+func Used() (time.Duration, error) {
 	var u unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
 		return 0, fmt.Errorf("read the CPU time: %w", err)

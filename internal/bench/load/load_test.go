@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/gatecast/gatecast"
 	"github.com/gatecast/gatecast/senselink"
+	"github.com/gatecast/gatecast/webhook"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -35,6 +37,38 @@ func TestTheServerMakesOfAnEventThePushThatTheBareLoopSends(t *testing.T) {
 		}
 		if got := len(push) + 4; got != size { // RFC 6455, section 5.2: two bytes and the length in two more
 			t.Errorf("a frame has %d bytes, want %d", got, size)
+		}
+	}
+}
+
+// TestTheServerPostsOfAnEventTheBodyThatTheBareLoopSends does the same for
+// webhooks.
+func TestTheServerPostsOfAnEventTheBodyThatTheBareLoopSends(t *testing.T) {
+	e := NewEvents(DefaultSize).Devices(1000)
+	devices := make(map[string]uint64)
+	for n := range uint64(2000) {
+		events, err := decode(string(e.Append(nil, n)))
+		if err != nil || len(events) != 1 {
+			t.Fatalf("the server refuses the event: %v", err)
+		}
+		if body := webhook.AppendBody(nil, &events[0], webhook.Form{}); string(body) != string(e.Webhook(n)) {
+			t.Fatalf("the server posts\n%s, the bare loop sends\n%s", body, e.Webhook(n))
+		}
+		if is, ours := e.NumberOf([]byte(events[0].ID)); !ours || is != n {
+			t.Fatalf("event %d has number %d (%v)", n, is, ours)
+		}
+		device, known := devices[events[0].Device]
+		if known && device != e.Device(n) || len(events[0].Device) != 37 {
+			t.Fatalf("event %d comes from device %s, which is number %d and %d", n, events[0].Device, device, e.Device(n))
+		}
+		devices[events[0].Device] = e.Device(n)
+	}
+	if len(devices) != 1000 {
+		t.Errorf("the events come from %d devices, want 1000", len(devices))
+	}
+	for _, foreign := range []string{"", "bench-", "bench-123", "bench-x", "xbench-" + strconv.FormatUint(e.run*span, 10)} {
+		if n, ours := e.NumberOf([]byte(foreign)); ours {
+			t.Errorf("%q is taken for event %d", foreign, n)
 		}
 	}
 }

@@ -22,7 +22,7 @@ type api struct {
 }
 
 func newAPI(base, token string, secure *tls.Config) api {
-	return api{base, token, &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{TLSClientConfig: secure}}}
+	return api{base, token, &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{TLSClientConfig: secure, MaxIdleConnsPerHost: atOnce}}}
 }
 
 // call sends in as JSON, if not nil, and reads the answer into out, if not nil.

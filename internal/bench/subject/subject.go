@@ -2,7 +2,7 @@
 // or somebody's, known by its URL.
 //
 // It owns the server's process if it has started it, what it may do to the
-// server's settings (one app and one token per measurement, taken away again),
+// server's settings (apps and subscriptions of a measurement, taken away again),
 // and the view from outside on what the server uses. It never sends events.
 // Start at [Start] and [Attach].
 package subject
@@ -27,6 +27,8 @@ type Server struct {
 	api  api
 	own  *process // nil: somebody else's
 	apps []string // keys of the apps made here
+
+	subscriptions []string // IDs of those made here
 }
 
 // Attach returns a server that runs already. The token must be an
@@ -161,6 +163,7 @@ func (s *Server) Close() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
+	_ = s.Unsubscribe(ctx, s.subscriptions...) // those that are left are seen by their descriptions
 	for _, key := range s.apps {
 		_ = s.api.call(ctx, http.MethodDelete, "/api/v1/apps/"+key, nil, nil) // an app that is left is seen by its name
 	}

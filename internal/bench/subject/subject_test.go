@@ -54,6 +54,9 @@ func TestAServerThatIsStartedIsMeasuredAndKilled(t *testing.T) {
 	if err != nil || u.CPU <= 0 || u.Resident < 1<<20 || u.Peak < u.Resident {
 		t.Errorf("uses %+v, %v", u, err)
 	}
+	if n, err := s.OpenFiles(t.Context()); err != nil || n < 3 {
+		t.Errorf("%d open files, %v", n, err)
+	}
 	pid := s.own.cmd.Process.Pid
 	if err := s.Kill(); err != nil {
 		t.Fatal(err)
@@ -82,12 +85,15 @@ func TestAServerThatDoesNotStartSaysWhy(t *testing.T) {
 
 func TestWhatAProcessUsesIsReadFromItsMetrics(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = w.Write([]byte("# HELP x y\nprocess_cpu_seconds_total 12.5\nprocess_resident_memory_bytes 4.2e+07\nprocess_resident_memory_bytes_max 1\n"))
+		_, _ = w.Write([]byte("# HELP x y\nprocess_cpu_seconds_total 12.5\nprocess_resident_memory_bytes 4.2e+07\nprocess_resident_memory_bytes_max 1\nprocess_open_fds 17\n"))
 	}))
 	defer srv.Close()
 	u, err := Attach(srv.URL, "t").Usage(t.Context())
 	if err != nil || u.CPU != 12500*time.Millisecond || u.Resident != 42_000_000 {
 		t.Errorf("got %+v, %v", u, err)
+	}
+	if n, err := Attach(srv.URL, "t").OpenFiles(t.Context()); err != nil || n != 17 {
+		t.Errorf("%d open files, %v", n, err)
 	}
 	if _, err := usageIn([]byte("go_goroutines 3\n")); gatecast.CodeOf(err) != gatecast.Unavailable {
 		t.Errorf("without the figures: %v", err)

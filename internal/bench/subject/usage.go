@@ -33,6 +33,19 @@ func (s *Server) Usage(ctx context.Context) (Usage, error) {
 	return usageIn(answer)
 }
 
+// OpenFiles returns how many files and sockets the server has open.
+func (s *Server) OpenFiles(ctx context.Context) (int, error) {
+	if s.own != nil {
+		return openFilesOf(s.own.cmd.Process.Pid)
+	}
+	answer, err := s.api.send(ctx, http.MethodGet, "/metrics", nil)
+	if err != nil {
+		return 0, fmt.Errorf("read the server's metrics: %w", err)
+	}
+	n, err := metric(answer, "process_open_fds")
+	return int(n), err
+}
+
 // usageIn finds the process's figures in the text of /metrics.
 func usageIn(metrics []byte) (Usage, error) {
 	cpu, errCPU := metric(metrics, "process_cpu_seconds_total")

@@ -29,6 +29,14 @@ func usageOf(pid int) (Usage, error) {
 	return u, nil
 }
 
+func openFilesOf(pid int) (int, error) {
+	files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+	if err != nil {
+		return 0, fmt.Errorf("count the open files of process %d: %w", pid, err)
+	}
+	return len(files), nil
+}
+
 // kilobytes returns a figure of /proc/PID/status in bytes, or 0.
 func kilobytes(status []byte, name string) int64 {
 	for line := range strings.Lines(string(status)) {
