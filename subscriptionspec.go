@@ -174,7 +174,7 @@ func (s SubscriptionSettings) validateHeaders() error {
 func reservedHeader(canonical string) bool {
 	switch canonical {
 	case "Authorization", "Host", "Content-Length", "Content-Type", "Content-Encoding", "Transfer-Encoding", "Connection",
-		"Keep-Alive", "Te", "Trailer", "Upgrade", "Expect", "Proxy-Connection", "Proxy-Authorization", "Accept-Encoding":
+		"Keep-Alive", "Te", "Trailer", "Upgrade", "Expect", "Proxy-Connection", "Proxy-Authorization", "Http2-Settings", "Accept-Encoding":
 		return true
 	}
 	return strings.HasPrefix(canonical, "Webhook-") || strings.HasPrefix(canonical, "Gatecast-")

@@ -169,7 +169,6 @@ func (p *parts) stop(server *http.Server) {
 	p.health.stopping()
 	p.log.Info("stopping", "connections", p.push.Connections()+p.stream.Connections(), "limit", p.cfg.Server.ShutdownTimeout.String())
 	var calls sync.WaitGroup
-	defer calls.Wait()
 	calls.Go(func() {
 		half, cancel := context.WithTimeout(limit, p.cfg.Server.ShutdownTimeout/2)
 		defer cancel()
@@ -178,6 +177,7 @@ func (p *parts) stop(server *http.Server) {
 	p.finishRequests(limit, server)
 	p.settle(limit)
 	p.push.Drain(limit, p.cfg.Server.DrainSpread)
+	calls.Wait()
 	p.log.Info("stopped", "took", time.Since(began).Round(time.Millisecond).String())
 }
 

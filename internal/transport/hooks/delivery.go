@@ -3,7 +3,6 @@ package hooks
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"maps"
 	"net/http"
@@ -77,6 +76,9 @@ func (s *Server) post(ctx context.Context, r request) verdict {
 	if ctx.Err() != nil && answer.Err != nil {
 		return verdict{cut: true}
 	}
+	if len(answer.Body) > 0 {
+		answer.Body = []byte(t.conceal.Replace(string(answer.Body)))
+	}
 	v := verdict{retryAfter: answer.RetryAfter, stale: answer.Stale, exchange: gatecast.Exchange{
 		URL: t.sub.Settings.URL, Body: body,
 		Attempt: gatecast.Attempt{
@@ -86,9 +88,18 @@ func (s *Server) post(ctx context.Context, r request) verdict {
 	}}
 	v.exchange.Outcome, v.exchange.Error = judge(answer, t.sub.Settings.Success)
 	if r.shown || v.exchange.Outcome == gatecast.Refused { // a dead letter shows them too
-		v.exchange.Headers, v.exchange.AnswerHeaders = shown(header, t.sub.Settings.Headers), flat(answer.Header)
+		v.exchange.Headers, v.exchange.AnswerHeaders = shown(header, t.sub.Settings.Headers), t.concealed(answer.Header)
 	}
 	return v
+}
+
+// concealed is the headers of an answer for people.
+func (t *terms) concealed(h http.Header) map[string]string {
+	out := flat(h)
+	for name, value := range out {
+		out[name] = t.conceal.Replace(value)
+	}
+	return out
 }
 
 // judge says what an answer means, and why it is no success.
@@ -160,7 +171,7 @@ func (r *request) header(id string, now time.Time, body []byte) http.Header {
 	case auth.Bearer != "":
 		h["Authorization"] = []string{"Bearer " + auth.Bearer}
 	case auth.Username != "":
-		h["Authorization"] = []string{"Basic " + base64.StdEncoding.EncodeToString([]byte(auth.Username+":"+auth.Password))}
+		h["Authorization"] = []string{"Basic " + basic(auth)}
 	}
 	return h
 }

@@ -1,9 +1,11 @@
 package hooks
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -485,9 +487,15 @@ func TestATestOfAnEndpointShowsWhatCrossedTheWire(t *testing.T) {
 			sub.Settings.Auth.Bearer = "very-secret"
 			sub.Settings.Headers = map[string]string{"x-key": "very-secret"}
 		})
-		r.answers(always(204))
+		r.answers(func(c *call) egress.Answer { // shows the request, as some error pages do
+			said := c.header.Get("Authorization") + " " + c.header.Get("X-Key")
+			return egress.Answer{Status: 204, Body: []byte(said), Header: http.Header{"X-Debug": {said}}}
+		})
 		server, _ := s.start(r, Options{})
 		x, err := server.Test(t.Context(), subA)
+		if strings.Contains(fmt.Sprintf("%s %v", x.Answer, x.AnswerHeaders), "very-secret") {
+			t.Errorf("the answer shows %s, %v", x.Answer, x.AnswerHeaders)
+		}
 		if err != nil || x.Status != 204 || x.Outcome != gatecast.Unreachable || x.Error == "" {
 			t.Errorf("%+v, %v", x, err)
 		}

@@ -2,7 +2,9 @@ package hooks
 
 import (
 	"context"
+	"encoding/base64"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -54,7 +56,8 @@ type terms struct {
 	sight   *sight
 	signer  *webhook.Signer
 	form    webhook.Form
-	host    string // of the URL, with its port
+	conceal *strings.Replacer // takes what lets gatecast in out of what a receiver says
+	host    string            // of the URL, with its port
 	pace    pace
 	expires time.Time // when a secret does; zero: never
 }
@@ -185,8 +188,34 @@ func (s *Server) termsOf(sub *gatecast.Subscription) terms {
 	if u, err := url.Parse(sub.Settings.URL); err == nil {
 		t.host = u.Host
 	}
-	t.pace = newPace(sub.Settings)
+	t.pace, t.conceal = newPace(sub.Settings), concealer(&sub.Settings)
 	return t
+}
+
+// concealer returns what takes the secrets of a subscription's requests out of
+// an answer: there are receivers that show the request in their error page.
+func concealer(s *gatecast.SubscriptionSettings) *strings.Replacer {
+	const shortest = 4 // shorter values stand everywhere
+	var pairs []string
+	hide := func(secret string) {
+		if len(secret) >= shortest {
+			pairs = append(pairs, secret, "***")
+		}
+	}
+	for _, value := range s.Headers {
+		hide(value)
+	}
+	hide(s.Auth.Bearer)
+	hide(s.Auth.Password)
+	if s.Auth.Username != "" {
+		hide(basic(s.Auth))
+	}
+	return strings.NewReplacer(pairs...)
+}
+
+// basic is a user with a password as RFC 7617 writes them.
+func basic(a gatecast.ReceiverAuth) string {
+	return base64.StdEncoding.EncodeToString([]byte(a.Username + ":" + a.Password))
 }
 
 // appDisabled is why a subscription is paused that nobody has paused itself.
