@@ -133,6 +133,15 @@ func plain(name []byte) []byte {
 
 // wholeNumber reads a number or a string of digits; anything else is 0.
 func wholeNumber(v []byte) int {
+	n := longNumber(v)
+	if int64(int(n)) != n {
+		return 0
+	}
+	return int(n)
+}
+
+// longNumber is wholeNumber for 64 bits wherever it runs.
+func longNumber(v []byte) int64 {
 	text := v
 	if v[0] == '"' {
 		if text = v[1 : len(v)-1]; len(text) == 0 || text[0] < '0' || text[0] > '9' {
@@ -142,7 +151,7 @@ func wholeNumber(v []byte) int {
 	if len(text) > len("-9223372036854775808") {
 		return 0
 	}
-	n, err := strconv.Atoi(string(text))
+	n, err := strconv.ParseInt(string(text), 10, 64)
 	if err != nil {
 		return 0
 	}
