@@ -17,17 +17,24 @@ type snapshot struct {
 	subs   *shelf[*gatecast.Subscription] // by ID; nor these
 	tokens map[string]tokenItem           // by ID
 	byHash map[[32]byte]auth.Principal
+
+	sources       map[string]*gatecast.Source   // by name; nobody may change them
+	bySourceToken map[[32]byte]*gatecast.Source // those that have a token, by its hash
 }
 
-// item is a decoded entry: an app, a subscription, a token, or none of them.
+// item is a decoded entry: an app, a subscription, a source, a token, or none of
+// them.
 type item struct {
-	rev   uint64
-	app   *gatecast.App
-	sub   *gatecast.Subscription
-	token *tokenItem
+	rev    uint64
+	app    *gatecast.App
+	sub    *gatecast.Subscription
+	source *gatecast.Source
+	token  *tokenItem
 }
 
-func (it item) empty() bool { return it.app == nil && it.sub == nil && it.token == nil }
+func (it item) empty() bool {
+	return it.app == nil && it.sub == nil && it.source == nil && it.token == nil
+}
 
 type tokenItem struct {
 	auth.Token
@@ -67,6 +74,7 @@ func newCache() *cache {
 	c.current.Store(&snapshot{
 		apps: newShelf[*gatecast.App](), subs: newShelf[*gatecast.Subscription](),
 		tokens: map[string]tokenItem{}, byHash: map[[32]byte]auth.Principal{},
+		sources: map[string]*gatecast.Source{}, bySourceToken: map[[32]byte]*gatecast.Source{},
 	})
 	return c
 }
@@ -190,6 +198,8 @@ func (s *snapshot) changed(old, now item) *snapshot {
 		next.apps = s.apps.without(old.app.Key)
 	case old.sub != nil:
 		next.subs = s.subs.without(old.sub.ID)
+	case now.source != nil || old.source != nil:
+		next.changeSource(old.source, now.source)
 	default: // there are few tokens, and they hardly ever change
 		next.tokens, next.byHash = maps.Clone(s.tokens), maps.Clone(s.byHash)
 		if t := old.token; t != nil {
@@ -202,6 +212,23 @@ func (s *snapshot) changed(old, now item) *snapshot {
 		}
 	}
 	return &next
+}
+
+// changeSource puts now in the place of old; one of them may be nil. There are
+// few sources, so that their maps are copied whole.
+func (s *snapshot) changeSource(old, now *gatecast.Source) {
+	s.sources, s.bySourceToken = maps.Clone(s.sources), maps.Clone(s.bySourceToken)
+	if old != nil {
+		delete(s.sources, old.Name)
+		delete(s.bySourceToken, auth.HashToken(old.Token))
+	}
+	if now == nil {
+		return
+	}
+	s.sources[now.Name] = now
+	if now.Token != "" {
+		s.bySourceToken[auth.HashToken(now.Token)] = now
+	}
 }
 
 // removal returns a channel that closes when the watch tells that key is gone,

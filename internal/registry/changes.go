@@ -32,6 +32,12 @@ func (r *Registry) SubscriptionChanges(ctx context.Context) iter.Seq[string] {
 	return r.listen(ctx, subscriptionID)
 }
 
+// SourceChanges yields the name of every source that was made, changed, paused,
+// resumed or deleted after this call, by the same rules as [Registry.Changes].
+func (r *Registry) SourceChanges(ctx context.Context) iter.Seq[string] {
+	return r.listen(ctx, sourceName)
+}
+
 func appKey(it item) string {
 	if it.app == nil {
 		return ""
@@ -44,6 +50,13 @@ func subscriptionID(it item) string {
 		return ""
 	}
 	return it.sub.ID
+}
+
+func sourceName(it item) string {
+	if it.source == nil {
+		return ""
+	}
+	return it.source.Name
 }
 
 func (r *Registry) listen(ctx context.Context, names func(item) string) iter.Seq[string] {

@@ -17,6 +17,7 @@ const (
 	appEntry          = "app."
 	subscriptionEntry = "sub."
 	tokenEntry        = "token."
+	sourceEntry       = "source."
 )
 
 // recordVersion goes up when an older gatecast would misread a record. The
@@ -151,6 +152,11 @@ func decodeItem(e entry, s *sealer) (item, error) {
 		it.sub, err = decodeSubscription(e.value, s)
 		if err == nil && subscriptionEntry+it.sub.ID != e.key {
 			return item{}, fmt.Errorf("the entry holds another subscription's record, %s", it.sub.ID)
+		}
+	case strings.HasPrefix(e.key, sourceEntry):
+		it.source, err = decodeSource(e.value, s)
+		if err == nil && sourceEntry+it.source.Name != e.key {
+			return item{}, fmt.Errorf("the entry holds another source's record, %s", it.source.Name)
 		}
 	case strings.HasPrefix(e.key, tokenEntry):
 		it.token, err = decodeToken(e.value)

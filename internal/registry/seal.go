@@ -18,10 +18,11 @@ import (
 	"github.com/gatecast/gatecast"
 )
 
-// sealer encrypts the secrets of apps and subscriptions with AES-256-GCM. They
-// must be recoverable, because signatures are made with the plain secret and a
-// receiver is sent its plain credentials; so they are encrypted, with a key that lies outside the bucket: a copy of the
-// bucket alone, in a backup or on another machine's disk, opens no door.
+// sealer encrypts the secrets of apps, subscriptions and sources with
+// AES-256-GCM. They must be recoverable, because signatures are made with the
+// plain secret and a receiver is sent its plain credentials; so they are
+// encrypted, with a key that lies outside the bucket: a copy of the bucket
+// alone, in a backup or on another machine's disk, opens no door.
 type sealer struct {
 	aead cipher.AEAD
 	id   string // names the key without telling it
@@ -50,7 +51,7 @@ func newSealer(key [32]byte) *sealer {
 // into another's entry, or into another field, does not open.
 type binding struct {
 	what  string // "app secret"
-	owner string // app key or subscription ID
+	owner string // app key, subscription ID or name of a source
 }
 
 func appSecret(key string) binding { return binding{"app secret", key} }
@@ -89,6 +90,23 @@ func (s *sealer) openSecrets(to binding, sealed []sealedSecret) ([]gatecast.Secr
 		list = append(list, gatecast.Secret{Value: string(plain), Created: one.Created, Expires: one.Expires})
 	}
 	return list, nil
+}
+
+// unlessEmpty encrypts a text, and nothing to nothing.
+func (s *sealer) unlessEmpty(to binding, plain string) []byte {
+	if plain == "" {
+		return nil
+	}
+	return s.seal(to, []byte(plain))
+}
+
+// openUnlessEmpty decrypts what unlessEmpty has encrypted.
+func (s *sealer) openUnlessEmpty(to binding, box []byte) (string, error) {
+	if len(box) == 0 {
+		return "", nil
+	}
+	plain, err := s.open(to, box)
+	return string(plain), err
 }
 
 // keyIDEntry is where the bucket notes which key its secrets are encrypted
