@@ -1,0 +1,76 @@
+package reconcile
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/gatecast/gatecast"
+)
+
+// note is what is known of a source's completeness, as it stands in its file.
+type note struct {
+	Version int       `json:"version"`
+	Created time.Time `json:"created"` // the source it is about
+	Epoch   string    `json:"epoch"`   // the journal it is about
+	First   time.Time `json:"first"`   // when the source was first asked
+	Since   time.Time `json:"since"`   // how far back it was ever asked
+	Through time.Time `json:"through"`
+	Looked  time.Time `json:"looked"`
+	Error   string    `json:"error,omitempty"`
+	Filled  uint64    `json:"filled"`
+	Lost    uint64    `json:"lost"`
+	Owed    *debt     `json:"owed,omitempty"`
+}
+
+// debt is what a look has found missing and could not store. It is lost if the
+// source no longer lists it when the next look succeeds.
+type debt struct {
+	From time.Time `json:"from"` // the next look goes back to here
+	Keys []key     `json:"keys"` // at most mostFound, of records
+}
+
+const noteVersion = 1
+
+// readNote reads a note's file. Of another source or another journal there is
+// nothing to say, and a file that cannot be read is like none: then the next
+// look is the first.
+func readNote(dir string, src *gatecast.Source, epoch string) (note, error) {
+	fresh := note{Version: noteVersion, Created: src.Created, Epoch: epoch}
+	content, err := os.ReadFile(noteFile(dir, src.Name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return fresh, nil
+	}
+	var n note
+	if err == nil {
+		err = json.Unmarshal(content, &n)
+	}
+	switch {
+	case err != nil:
+		return fresh, fmt.Errorf("read the statement of the source: %w", err)
+	case n.Version != noteVersion, !n.Created.Equal(src.Created):
+		return fresh, errors.New("the statement in the file is about another source")
+	case n.Epoch != epoch:
+		fresh.Filled, fresh.Lost = n.Filled, n.Lost
+		return fresh, errors.New("the statement in the file is about another journal")
+	}
+	return n, nil
+}
+
+func (n *note) write(dir, source string) error {
+	content, err := json.MarshalIndent(n, "", "  ")
+	if err == nil {
+		err = replace(noteFile(dir, source), append(content, '\n'))
+	}
+	if err != nil {
+		return fmt.Errorf("write the statement of the source: %w", err)
+	}
+	return nil
+}
+
+func (n *note) statement() gatecast.Statement {
+	return gatecast.Statement{Through: n.Through, Looked: n.Looked, Error: n.Error, Filled: n.Filled, Lost: n.Lost}
+}
