@@ -52,6 +52,9 @@ type Options struct {
 	// 503. What became of its events is not known then, and the same IDs make
 	// sending them again harmless. Default 10 s.
 	StoreTimeout time.Duration
+	// Patience is within what time a [Receiver] answers, from the moment the
+	// headers are in. Default 4 s: the vendor's servers wait for 5.
+	Patience time.Duration
 
 	WriteError func(http.ResponseWriter, *http.Request, error) // default problem.Write
 	Now        func() time.Time                                // default time.Now
@@ -62,6 +65,7 @@ func (o Options) withDefaults() Options {
 	o.Decode.MaxBody = cmp.Or(o.Decode.MaxBody, senselink.DefaultMaxBody)
 	o.ReadTimeout = cmp.Or(o.ReadTimeout, 30*time.Second)
 	o.StoreTimeout = cmp.Or(o.StoreTimeout, 10*time.Second)
+	o.Patience = cmp.Or(o.Patience, 4*time.Second)
 	o.MaxInflight = max(cmp.Or(o.MaxInflight, 64<<20), o.Decode.MaxBody)
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	if o.WriteError == nil {

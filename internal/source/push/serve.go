@@ -36,11 +36,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // receive takes in the body of one request.
 func (h *Handler) receive(w http.ResponseWriter, r *http.Request) (gatecast.Receipt, error) {
-	// A server that cannot set deadlines (a test's recorder) has no slow
-	// senders either.
-	deadlines := http.NewResponseController(w)
-	end := time.Now().Add(h.opts.ReadTimeout)
-	_ = deadlines.SetReadDeadline(end)
+	end := h.begin(w)
 	f, compressed, err := h.admit(r)
 	if err != nil {
 		h.metrics.done(r.Context(), gatecast.Receipt{}, err)
@@ -51,29 +47,51 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) (gatecast.Rece
 		h.metrics.turnedAway(err, "door")
 		return gatecast.Receipt{}, err
 	}
-	// The deadline must be gone before the journal is waited for: when it passes
-	// then, net/http takes it for a lost connection. On an error it stays, for
-	// the rest of the body that net/http reads and throws away.
 	at := "body"
+	body := h.open(w, r, compressed, end)
+	defer body.giveBack()
 	received := func() {
-		_ = deadlines.SetReadDeadline(time.Time{})
+		body.received()
 		at = "journal"
 	}
-	body := &bodyReader{
-		src: http.MaxBytesReader(w, r.Body, h.opts.Decode.MaxBody), opts: &h.opts, end: end, deadline: deadlines.SetReadDeadline,
-	}
-	var plain io.Reader = body
-	if compressed {
-		plain = &gzipReader{src: body}
-	}
-	charged := &chargedReader{src: plain, door: h}
-	defer charged.giveBack()
 	// The request's context ends when the sender closes its side of the
 	// connection, which it may do as soon as it has sent everything.
-	receipt, err := h.ingest(context.WithoutCancel(r.Context()), Source, charged, f, received)
+	receipt, err := h.ingest(context.WithoutCancel(r.Context()), Source, body, f, received)
 	h.metrics.turnedAway(err, at)
 	return receipt, err
 }
+
+// begin sets the time in which a body must be there. A server that cannot set
+// deadlines (a test's recorder) has no slow senders either.
+func (h *Handler) begin(w http.ResponseWriter) time.Time {
+	end := time.Now().Add(h.opts.ReadTimeout)
+	_ = http.NewResponseController(w).SetReadDeadline(end)
+	return end
+}
+
+// arrival is a body on its way in, within all limits but that of its inflated
+// size.
+type arrival struct {
+	chargedReader
+	deadline func(time.Time) error
+}
+
+func (h *Handler) open(w http.ResponseWriter, r *http.Request, compressed bool, end time.Time) *arrival {
+	deadline := http.NewResponseController(w).SetReadDeadline
+	var plain io.Reader = &bodyReader{
+		src: http.MaxBytesReader(w, r.Body, h.opts.Decode.MaxBody), opts: &h.opts, end: end, deadline: deadline,
+	}
+	if compressed {
+		plain = &gzipReader{src: plain}
+	}
+	return &arrival{chargedReader{src: plain, door: h}, deadline}
+}
+
+// received ends the deadline of a body that has been read to its end. It must be
+// gone before the journal is waited for: when it passes then, net/http takes it
+// for a lost connection. On an error it stays, for the rest of the body that
+// net/http reads and throws away.
+func (a *arrival) received() { _ = a.deadline(time.Time{}) }
 
 // chargedReader charges the budget for what a sender has sent, not for what it
 // announces: many senders that announce much and send nothing would otherwise
@@ -112,15 +130,21 @@ func (h *Handler) admit(r *http.Request) (f senselink.Format, compressed bool, e
 	if r.ContentLength > h.opts.Decode.MaxBody {
 		return f, false, tooLarge(h.opts.Decode.MaxBody)
 	}
+	compressed, err = packed(r)
+	return f, compressed, err
+}
+
+// packed reports whether a body is to be inflated.
+func packed(r *http.Request) (compressed bool, err error) {
 	switch enc := strings.ToLower(r.Header.Get("Content-Encoding")); enc {
 	case "", "identity":
-		return f, false, nil
+		return false, nil
 	case "gzip", "x-gzip": // RFC 9110, section 8.4.1.3
-		return f, true, nil
+		return true, nil
 	default:
 		e := gatecast.Errorf(gatecast.Invalid, "the content encoding %q is not supported", enc)
 		e.Remedy = "send the body with Content-Encoding: gzip, or uncompressed"
-		return f, false, e
+		return false, e
 	}
 }
 

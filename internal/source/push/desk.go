@@ -1,0 +1,115 @@
+package push
+
+import (
+	"cmp"
+	"sync"
+	"time"
+
+	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/senselink"
+)
+
+// desk is what is known of one source that posts.
+type desk struct {
+	name     string
+	created  time.Time // of the source
+	refusals seldom    // for the log
+
+	// mu guards what follows. It is held only to copy and to compare.
+	mu      sync.Mutex
+	zone    string // that decoder goes by
+	decoder *senselink.Decoder
+	view    gatecast.SourceState // without its status
+	live    bool                 // the latest post was answered with 200
+	paused  string               // as it was when somebody last looked
+	why     string               // it is not live
+}
+
+// decoder returns what understands a source's posts, in the zone that is set
+// for it now.
+func (rc *Receiver) decoder(d *desk, src *gatecast.Source) *senselink.Decoder {
+	name := src.Settings.REST.Zone
+	d.mu.Lock()
+	dec := d.decoder
+	same := dec != nil && d.zone == name
+	d.mu.Unlock()
+	if same {
+		return dec
+	}
+	o := rc.door.opts.Decode
+	if name != "" {
+		zone, err := time.LoadLocation(name)
+		if err != nil {
+			rc.door.opts.Log.Error("a source's time zone is not known here", "source", src.Name, "zone", name, "err", err)
+		}
+		o.Zone = cmp.Or(zone, o.Zone)
+	}
+	o.Source = src.Name
+	o.Unknown = func(field string) { rc.metrics.unknown.WithLabelValues(field).Inc() }
+	dec = senselink.NewDecoder(o)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.zone, d.decoder = name, dec
+	return dec
+}
+
+// stored counts what is on disk.
+func (d *desk) stored(now time.Time, r gatecast.Receipt) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.view.LastEvent = now
+	d.view.Events += uint64(r.Accepted)
+}
+
+func (d *desk) rubbish() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.view.Rubbish++
+}
+
+// answered takes note of a post that was answered with 200.
+func (d *desk) answered(now time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.view.LastSign = now
+	if !d.live {
+		d.live, d.why, d.view.Since = true, "", now
+	}
+}
+
+// refused takes note of one that was not: the server's last, if it is the
+// vendor's.
+func (d *desk) refused(now time.Time, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.view.LastSign = now
+	if d.live || d.view.Since.IsZero() {
+		d.view.Since = now
+	}
+	d.live = false
+	d.why = "its latest post was refused, and the server may post nothing more until its subscription is set again: " + reasonOf(err)
+}
+
+// state returns what others are told at a time. When a pause began or ended is
+// known to the second look at it.
+func (d *desk) state(src *gatecast.Source, now time.Time) gatecast.SourceState {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.paused != src.Paused || d.view.Since.IsZero() {
+		d.paused, d.view.Since = src.Paused, now
+		if d.paused != "" { // afterwards it is not known whether the server still posts
+			d.live, d.why = false, "nothing was posted by the server since the pause"
+		}
+	}
+	v := d.view
+	v.Name = d.name
+	switch {
+	case d.paused != "":
+		v.Status, v.Reason = gatecast.SourcePaused, d.paused
+	case d.live:
+		v.Status = gatecast.SourceLive
+	default:
+		v.Status, v.Reason = gatecast.SourceWaiting, cmp.Or(d.why, "nothing was posted by the server yet")
+	}
+	return v
+}
