@@ -1,5 +1,5 @@
 // Package api is the JSON API for administrators: apps, tokens, connections,
-// subscriptions and status.
+// subscriptions, sources and status.
 //
 // It owns the routes under /api/v1, the JSON shapes and the OpenAPI document
 // made from them. It never decides what is valid and stores nothing: that is
@@ -80,6 +80,7 @@ type Options struct {
 	Connections Connections
 	Cursors     Cursors
 	Hooks       Hooks
+	Upstreams   Upstreams
 	Guard       auth.Guard   // its Fail is set to problem.Write if nil
 	Version     string       // of the program, for the OpenAPI document; default "dev"
 	MaxBody     int64        // of a request in bytes, a bigger one is refused with 413; default 256 KiB, the headers and lists of a subscription being long
@@ -88,6 +89,7 @@ type Options struct {
 
 func (o Options) withDefaults() Options {
 	o.Version = cmp.Or(o.Version, "dev")
+	o.Upstreams.Wait = cmp.Or(o.Upstreams.Wait, 20*time.Second)
 	o.MaxBody = cmp.Or(o.MaxBody, 256<<10)
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	if o.Guard.Fail == nil {
@@ -166,7 +168,7 @@ func (s *server) routes() []route {
 		line(auth.Admin, "GET", "/api/v1/tokens", "list-tokens", "List the API tokens", 200, to(s, s.listTokens)),
 		line(auth.Admin, "DELETE", "/api/v1/tokens/{id}", "delete-token", "Delete an API token", 204, to(s, s.deleteToken)),
 		line(auth.Read, "GET", "/api/v1/status", "get-status", "Show how the server is", 200, to(s, s.status)),
-	}, s.subscriptionRoutes()...)
+	}, append(s.subscriptionRoutes(), s.upstreamRoutes()...)...)
 }
 
 // config avoids huma's default one, which adds schema links to every response,

@@ -32,6 +32,7 @@ type world struct {
 	status *status
 	peers  *peers
 	hooks  *sender
+	other  *upstream
 	reg    *registry.Registry
 }
 
@@ -64,7 +65,7 @@ func newWorld(t *testing.T) *world {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	reg := registry.OpenMem(registry.Options{Now: func() time.Time { return now }})
 	t.Cleanup(reg.Close)
-	w := &world{t: t, token: map[auth.Scope]string{}, log: &syncBuffer{}, status: &status{}, peers: &peers{}, hooks: &sender{}, reg: reg}
+	w := &world{t: t, token: map[auth.Scope]string{}, log: &syncBuffer{}, status: &status{}, peers: &peers{}, hooks: &sender{}, other: &upstream{}, reg: reg}
 	for _, scope := range auth.Scopes() {
 		_, plain, err := reg.CreateToken(t.Context(), "the "+string(scope), []auth.Scope{scope})
 		if err != nil {
@@ -76,8 +77,9 @@ func newWorld(t *testing.T) *world {
 	mux.HandleFunc("POST /api/v1/events", func(http.ResponseWriter, *http.Request) {})
 	api.Register(mux, api.Options{
 		Apps: reg, Tokens: reg, Status: w.status, Connections: w.peers, Cursors: w.peers,
-		Hooks: api.Hooks{Subscriptions: reg, Deliveries: w.hooks, DeadLetters: w.hooks, Log: w.hooks, Positions: w.hooks},
-		Guard: auth.Guard{Tokens: reg}, MaxBody: 2000,
+		Hooks:     api.Hooks{Subscriptions: reg, Deliveries: w.hooks, DeadLetters: w.hooks, Log: w.hooks, Positions: w.hooks},
+		Upstreams: api.Upstreams{Sources: reg, States: w.other, Quarantine: w.other, Wait: 10 * time.Millisecond},
+		Guard:     auth.Guard{Tokens: reg}, MaxBody: 2000,
 		Log: slog.New(slog.NewJSONHandler(w.log, nil)),
 	})
 	srv := httptest.NewServer(mux)
@@ -461,15 +463,19 @@ func TestTheOpenAPIDocumentDescribesEveryRoute(t *testing.T) {
 	}
 	slices.Sort(got)
 	want := []string{
-		"DELETE /api/v1/apps/{app_key}", "DELETE /api/v1/subscriptions/{id}", "DELETE /api/v1/subscriptions/{id}/dead-letters/{seq}",
+		"DELETE /api/v1/apps/{app_key}", "DELETE /api/v1/quarantine/{id}", "DELETE /api/v1/sources/{name}",
+		"DELETE /api/v1/subscriptions/{id}", "DELETE /api/v1/subscriptions/{id}/dead-letters/{seq}",
 		"DELETE /api/v1/subscriptions/{id}/replay", "DELETE /api/v1/tokens/{id}",
 		"GET /api/v1/apps", "GET /api/v1/apps/{app_key}", "GET /api/v1/apps/{app_key}/cursors", "GET /api/v1/apps/{app_key}/secret",
-		"GET /api/v1/connections", "GET /api/v1/status", "GET /api/v1/subscriptions", "GET /api/v1/subscriptions/{id}",
+		"GET /api/v1/connections", "GET /api/v1/quarantine", "GET /api/v1/quarantine/{id}",
+		"GET /api/v1/sources", "GET /api/v1/sources/{name}", "GET /api/v1/sources/{name}/token", "GET /api/v1/status", "GET /api/v1/subscriptions", "GET /api/v1/subscriptions/{id}",
 		"GET /api/v1/subscriptions/{id}/dead-letters", "GET /api/v1/subscriptions/{id}/dead-letters/{seq}",
 		"GET /api/v1/subscriptions/{id}/deliveries", "GET /api/v1/subscriptions/{id}/replay", "GET /api/v1/subscriptions/{id}/secret",
 		"GET /api/v1/tokens",
-		"PATCH /api/v1/apps/{app_key}", "PATCH /api/v1/subscriptions/{id}",
+		"PATCH /api/v1/apps/{app_key}", "PATCH /api/v1/sources/{name}", "PATCH /api/v1/subscriptions/{id}",
 		"POST /api/v1/apps", "POST /api/v1/apps/{app_key}/disable", "POST /api/v1/apps/{app_key}/enable", "POST /api/v1/apps/{app_key}/rotate",
+		"POST /api/v1/quarantine/{id}/inject", "POST /api/v1/sources", "POST /api/v1/sources/{name}/pause",
+		"POST /api/v1/sources/{name}/reconcile", "POST /api/v1/sources/{name}/resume",
 		"POST /api/v1/subscriptions", "POST /api/v1/subscriptions/{id}/dead-letters/{seq}/resend", "POST /api/v1/subscriptions/{id}/pause",
 		"POST /api/v1/subscriptions/{id}/replay", "POST /api/v1/subscriptions/{id}/resume", "POST /api/v1/subscriptions/{id}/rotate",
 		"POST /api/v1/subscriptions/{id}/test", "POST /api/v1/tokens", "PUT /api/v1/apps/{app_key}/subscription",

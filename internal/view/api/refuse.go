@@ -103,7 +103,7 @@ func fromModel(m *huma.ErrorModel) problem.Document {
 // secretPlace reports whether what stands at a place may be a secret.
 func secretPlace(path string) bool {
 	name, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
-	return slices.Contains([]string{"app_secret", "secret", "auth", "headers"}, name)
+	return slices.Contains([]string{"app_secret", "secret", "auth", "headers", "rest"}, name) // a URL may hold a password
 }
 
 // codeOf goes back from huma's statuses to codes.

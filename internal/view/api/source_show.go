@@ -1,0 +1,100 @@
+package api
+
+import (
+	"time"
+
+	"github.com/gatecast/gatecast"
+)
+
+// sourceBody is a source as the API shows it. Its secret is never shown.
+type sourceBody struct {
+	Name        string              `json:"name"`
+	Kind        gatecast.SourceKind `json:"kind" doc:"websocket, subscription"`
+	URL         string              `json:"url" doc:"Where gatecast connects to; empty if the server posts"`
+	AppKey      string              `json:"app_key"`
+	REST        shownREST           `json:"rest"`
+	Company     int64               `json:"company" doc:"Only events of this companyId, or without one, are taken; 0 for all"`
+	Description string              `json:"description"`
+	Created     time.Time           `json:"created"`
+	Paused      string              `json:"paused" doc:"Why nothing is taken until somebody resumes it; empty if it is not paused"`
+	Path        string              `json:"path,omitempty" doc:"Where the server posts to, on this server, a secret; only after create"`
+	State       sourceState         `json:"state"`
+}
+
+type shownREST struct {
+	URL      string             `json:"url" doc:"Empty if the server is never asked"`
+	Style    gatecast.RESTStyle `json:"style" doc:"v4, v5"`
+	Every    string             `json:"every" example:"5m0s"`
+	Lookback string             `json:"lookback" example:"24h0m0s"`
+	Zone     string             `json:"zone" doc:"Empty: that of ingest.time_zone"`
+}
+
+// sourceState is how a source stands.
+type sourceState struct {
+	Status    gatecast.SourceStatus `json:"status" doc:"live, waiting (nothing was posted yet), connecting, refused, stalled, paused"`
+	Since     *time.Time            `json:"since,omitempty" doc:"When status became so"`
+	Reason    string                `json:"reason,omitempty" doc:"Why it is not live"`
+	LastEvent *time.Time            `json:"last_event,omitempty" doc:"When an event last came; absent if none has since the start"`
+	LastSign  *time.Time            `json:"last_sign,omitempty" doc:"When anything last came, such as a heartbeat"`
+	Events    uint64                `json:"events" doc:"Taken since the start"`
+	Rubbish   uint64                `json:"rubbish" doc:"Not understood since the start"`
+	Statement StatementBody         `json:"statement"`
+}
+
+// StatementBody is what is known of a source's completeness.
+type StatementBody struct {
+	Through *time.Time `json:"complete_through,omitempty" doc:"Every event the source has of before is here; absent: nothing can be said"`
+	Looked  *time.Time `json:"looked,omitempty" doc:"When it was last asked"`
+	Error   string     `json:"error,omitempty" doc:"Why the latest look failed"`
+	Filled  uint64     `json:"filled" doc:"Events that were not pushed and that a look has filled in, ever"`
+	Lost    uint64     `json:"lost" doc:"Events that the source lost before they could be fetched, as far as their numbers tell, ever"`
+}
+
+func (s *server) showSource(src *gatecast.Source) sourceBody {
+	set := src.Settings
+	return sourceBody{
+		Name: src.Name, Kind: set.Kind, URL: set.URL, AppKey: set.AppKey, Company: set.Company, Description: set.Description,
+		REST: shownREST{
+			URL: set.REST.URL, Style: set.REST.Style, Every: set.REST.Every.String(), Lookback: set.REST.Lookback.String(), Zone: set.REST.Zone,
+		},
+		Created: src.Created, Paused: src.Paused, State: showSourceState(s.sourceState(src)),
+	}
+}
+
+// sourceState is how a source stands, also before whoever follows it has heard
+// of it, of its pause, or of that pause's end.
+func (s *server) sourceState(src *gatecast.Source) gatecast.SourceState {
+	st := s.opts.Upstreams.States.State(src.Name)
+	if heard := st.Status == gatecast.SourcePaused; st.Status == "" || heard != (src.Paused != "") {
+		st.Status, st.Since, st.Reason = gatecast.SourceConnecting, time.Time{}, ""
+		if src.Settings.Kind == gatecast.SourceSubscription {
+			st.Status = gatecast.SourceWaiting
+		}
+	}
+	if src.Paused != "" {
+		st.Status, st.Reason = gatecast.SourcePaused, src.Paused
+	}
+	return st
+}
+
+func showSourceState(st gatecast.SourceState) sourceState {
+	return sourceState{
+		Status: st.Status, Since: unlessZero(st.Since), Reason: st.Reason, LastEvent: unlessZero(st.LastEvent), LastSign: unlessZero(st.LastSign),
+		Events: st.Events, Rubbish: st.Rubbish, Statement: showStatement(st.Statement),
+	}
+}
+
+func showStatement(s gatecast.Statement) StatementBody {
+	return StatementBody{Through: unlessZero(s.Through), Looked: unlessZero(s.Looked), Error: s.Error, Filled: s.Filled, Lost: s.Lost}
+}
+
+// ingestPath is where a source posts to, on this server.
+func ingestPath(src *gatecast.Source) string {
+	if src.Token == "" {
+		return ""
+	}
+	return ingestPrefix + src.Token
+}
+
+// ingestPrefix is the path of source/push for servers that post.
+const ingestPrefix = "/ingest/senselink/"
