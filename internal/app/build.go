@@ -45,6 +45,7 @@ type parts struct {
 	push      *ws.Server
 	stream    *sse.Server
 	calls     callers
+	sources   upstreams
 	health    *health
 	epoch     string // of the journal
 	began     time.Time
@@ -95,6 +96,9 @@ func build(ctx context.Context, cfg config.Config, o Options) (_ *parts, err err
 	p.push = ws.New(p.registry, p.hub, p.hub, p.cursors, pushOptions(cfg, p.epoch, o.Log))
 	p.stream = sse.New(p.registry, auth.Guard{Tokens: p.registry}, p.hub, p.hub, streamOptions(cfg, o.Log))
 	if p.calls, err = p.buildCallers(ctx, extent.Last); err != nil {
+		return nil, err
+	}
+	if p.sources, err = p.buildUpstreams(zone); err != nil {
 		return nil, err
 	}
 	if o.Simulate != nil {
@@ -282,7 +286,7 @@ func streamOptions(cfg config.Config, log *slog.Logger) sse.Options {
 func (p *parts) collectors() *prometheus.Registry {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	for _, part := range []interface{ Metrics() []prometheus.Collector }{p.journal, p.registry, p.cursors, p.hub, p.ingest, p.push, p.stream, p.calls.log, p.calls.ledger, p.calls.server} {
+	for _, part := range []interface{ Metrics() []prometheus.Collector }{p.journal, p.registry, p.cursors, p.hub, p.ingest, p.push, p.stream, p.calls.log, p.calls.ledger, p.calls.server, p.sources.quarantine, p.sources.follower, p.sources.receiver, p.sources.reconciler} {
 		reg.MustRegister(part.Metrics()...)
 	}
 	return reg

@@ -29,11 +29,13 @@ func (p *parts) routes() http.Handler {
 		Connections: p,
 		Cursors:     p.cursors,
 		Hooks:       p.hooksAPI(),
+		Upstreams:   p.upstreamsAPI(),
 		Guard:       guard,
 		Version:     p.version,
 		Log:         p.log,
 	})
 	mux.Handle("GET /api/v1/events/stream", p.stream)
+	mux.Handle("POST /ingest/senselink/{token}", p.sources.receiver)
 	mux.Handle("GET /websocket/record/{app_key}/{timestamp}/{sign}", p.push)
 	return mux
 }

@@ -1,0 +1,92 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/quarantine"
+	"github.com/gatecast/gatecast/internal/source/pull"
+	"github.com/gatecast/gatecast/internal/source/push"
+	"github.com/gatecast/gatecast/internal/source/reconcile"
+	"github.com/gatecast/gatecast/internal/view/api"
+)
+
+// upstreams is everything that takes events from other servers.
+type upstreams struct {
+	quarantine *quarantine.Store
+	follower   *pull.Follower
+	receiver   *push.Receiver
+	reconciler *reconcile.Reconciler
+}
+
+func (p *parts) buildUpstreams(zone *time.Location) (u upstreams, err error) {
+	u.quarantine, err = quarantine.Open(quarantine.Options{Dir: filepath.Join(p.dataDir, "quarantine"), Log: p.log})
+	if err != nil {
+		return u, fmt.Errorf("open the quarantine: %w", err)
+	}
+	decode := ingestOptions(p.cfg, zone, p.log).Decode
+	// Each of the two tells the other something. Neither does before they run.
+	var follower *pull.Follower
+	u.reconciler, err = reconcile.New(
+		reconcile.Parts{Sources: p.registry, Journal: p.journal, Hub: p.hub, Quarantine: u.quarantine},
+		reconcile.Options{
+			Dir: filepath.Join(p.dataDir, "sources"), Decode: decode, Log: p.log,
+			Suspect: func(name, why string) { follower.Suspect(name, why) },
+		},
+	)
+	if err != nil {
+		return u, fmt.Errorf("prepare to ask the sources: %w", err)
+	}
+	follower = pull.New(
+		pull.Parts{Sources: p.registry, Journal: p.journal, Quarantine: u.quarantine},
+		pull.Options{Decode: decode, StoreTimeout: p.cfg.Ingest.StoreTimeout, OnConnect: u.reconciler.Connected, Log: p.log},
+	)
+	u.follower, u.receiver = follower, push.NewReceiver(p.ingest, p.registry, u.quarantine)
+	return u, nil
+}
+
+// run takes in from the sources until ctx ends.
+func (u *upstreams) run(ctx context.Context) error {
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	asking.Go(func() { _ = u.reconciler.Run(ctx) }) // ends with ctx alone
+	return u.follower.Run(ctx)
+}
+
+// sourceStates puts together what each part knows of a source.
+type sourceStates struct{ parts *parts }
+
+// State returns how a source stands.
+func (s sourceStates) State(name string) gatecast.SourceState {
+	p := s.parts
+	st := p.sources.follower.State(name)
+	if src, there := p.registry.Source(name); there && src.Settings.Kind == gatecast.SourceSubscription {
+		st = p.sources.receiver.State(name)
+	}
+	st.Name, st.Statement = name, p.sources.reconciler.Statement(name)
+	return st
+}
+
+// Reconcile asks a source what it has.
+func (s sourceStates) Reconcile(ctx context.Context, name string) (gatecast.Statement, error) {
+	return s.parts.sources.reconciler.Reconcile(ctx, name)
+}
+
+// kept is the quarantine, and the way back out of it.
+type kept struct {
+	*quarantine.Store
+	receiver *push.Receiver
+}
+
+// Inject understands something as if it came from its source now, and stores it.
+func (k kept) Inject(ctx context.Context, q gatecast.Quarantined) (gatecast.Receipt, error) {
+	return k.receiver.Inject(ctx, q)
+}
+
+func (p *parts) upstreamsAPI() api.Upstreams {
+	return api.Upstreams{Sources: p.registry, States: sourceStates{p}, Quarantine: kept{p.sources.quarantine, p.sources.receiver}}
+}
