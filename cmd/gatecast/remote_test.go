@@ -31,6 +31,7 @@ type site struct {
 	cursors     []gatecast.Cursor
 	reg         *registry.Registry
 	hooks       *receivers
+	other       *upstream
 }
 
 func (s *site) List() []gatecast.Connection {
@@ -45,7 +46,7 @@ func newSite(t *testing.T, start func(http.Handler) *httptest.Server) *site {
 	t.Helper()
 	reg := registry.OpenMem(registry.Options{})
 	t.Cleanup(reg.Close)
-	s := &site{reg: reg, hooks: &receivers{extent: gatecast.Extent{Epoch: "e", First: 1, Last: 1000}}}
+	s := &site{reg: reg, other: &upstream{}, hooks: &receivers{extent: gatecast.Extent{Epoch: "e", First: 1, Last: 1000}}}
 	var err error
 	if s.app, err = reg.CreateApp(t.Context(), gatecast.AppSpec{Name: "東門"}); err != nil {
 		t.Fatal(err)
@@ -56,7 +57,8 @@ func newSite(t *testing.T, start func(http.Handler) *httptest.Server) *site {
 	mux := http.NewServeMux()
 	server.Register(mux, server.Options{
 		Apps: reg, Tokens: reg, Status: s, Connections: s, Cursors: s, Guard: auth.Guard{Tokens: reg},
-		Hooks: server.Hooks{Subscriptions: reg, Deliveries: s.hooks, DeadLetters: s.hooks, Log: s.hooks, Positions: s.hooks},
+		Hooks:     server.Hooks{Subscriptions: reg, Deliveries: s.hooks, DeadLetters: s.hooks, Log: s.hooks, Positions: s.hooks},
+		Upstreams: server.Upstreams{Sources: reg, States: s.other, Quarantine: s.other, Wait: 10 * time.Millisecond},
 	})
 	s.http = start(mux)
 	t.Cleanup(s.http.Close)
