@@ -143,6 +143,7 @@ func (p *parts) run(ctx context.Context, listener net.Listener, ready func()) er
 		return nil
 	})
 	begin(&sending, sources, "sources", p.sources.run)
+	begin(&sending, sources, "images", p.fetch)
 	if p.simulator != nil {
 		begin(&sending, sources, "simulator", p.simulate)
 	}
