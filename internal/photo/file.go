@@ -15,7 +15,7 @@ import (
 
 const (
 	smallSuffix = ".small" // of the copy of a photo; no ID holds a dot
-	tempPattern = ".*.tmp"
+	tempSuffix  = ".tmp"   // of a file that is not whole yet
 
 	touchEvery = time.Hour   // how exactly it is known when a photo last came in
 	settling   = time.Minute // within which a name may not be on disk yet
@@ -88,7 +88,7 @@ func (s *Store) makeShard(shard string) error {
 
 // replace writes a file and gives it its name when all of it is there.
 func (s *Store) replace(name string, content []byte, sync func(*os.File) error) error {
-	f, err := os.CreateTemp(filepath.Dir(name), tempPattern) // mode 0600
+	f, err := os.CreateTemp(filepath.Dir(name), "."+s.mark+"-*"+tempSuffix) // mode 0600
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ package photo
 
 import (
 	"cmp"
+	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"os"
@@ -58,6 +59,7 @@ func (o Options) withDefaults() Options {
 // Store holds photos. Its methods may be called from any goroutine.
 type Store struct {
 	opts    Options
+	mark    string // in the names of files that this process is writing
 	metrics *metrics
 	thumbs  chan struct{} // a token for each small copy that is being made
 	full    chan struct{} // holds a token when the room is used up
@@ -76,7 +78,7 @@ func Open(o Options) (*Store, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, unavailable(fmt.Errorf("make the directory of the photos: %w", err))
 	}
-	s := &Store{opts: o, thumbs: make(chan struct{}, o.Thumbers), full: make(chan struct{}, 1)}
+	s := &Store{opts: o, mark: rand.Text(), thumbs: make(chan struct{}, o.Thumbers), full: make(chan struct{}, 1)}
 	s.metrics = newMetrics(s)
 	return s, nil
 }

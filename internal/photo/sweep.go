@@ -27,7 +27,7 @@ import (
 
 const (
 	block     = 4096             // bytes; what a small file takes at least
-	staleTemp = time.Hour        // after which half a file has no owner any more
+	staleTemp = time.Hour        // after which nobody works on a file any more
 	breather  = 10 * time.Second // between two sweeps for want of room
 )
 
@@ -182,16 +182,18 @@ func (s *Store) walk(ctx context.Context, do func(t gatecast.PhotoType, name str
 	return nil
 }
 
+// isStale reports whether a file was left behind, by a crash most likely. Another
+// process may work in the same directory, as on a file system that nodes share.
 func (s *Store) isStale(name string, info fs.FileInfo) bool {
-	ours, err := filepath.Match(tempPattern, name)
-	return ours && err == nil && s.opts.Now().Sub(info.ModTime()).Abs() > staleTemp
+	temp := strings.HasPrefix(name, ".") && strings.HasSuffix(name, tempSuffix)
+	return temp && !strings.HasPrefix(name, "."+s.mark) && s.opts.Now().Sub(info.ModTime()) > staleTemp
 }
 
 // remove removes a file unless it has come in again. Nobody is kept waiting by a
 // lock: the file loses its name first, so that from then on whoever wants it
 // stores it anew, and gets it back if it was touched before that.
 func (s *Store) remove(name string, edge int64) (gone bool, err error) {
-	away := filepath.Join(filepath.Dir(name), "."+filepath.Base(name)+".gone.tmp")
+	away := filepath.Join(filepath.Dir(name), "."+s.mark+"-"+filepath.Base(name)+tempSuffix)
 	if err := os.Rename(name, away); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			err = nil
