@@ -167,4 +167,3 @@ func refusalIn(content []byte) (said string, is bool) {
 	}
 	return fmt.Sprintf("%.20s %.200q", e.Code, e.Desc), true
 }
-
