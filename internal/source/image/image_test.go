@@ -153,7 +153,7 @@ func TestAServerThatFailsIsLeftAloneAndAskedAgain(t *testing.T) {
 	for title, fail := range map[string]http.HandlerFunc{
 		"500":       func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", 500) },
 		"hangs up":  func(http.ResponseWriter, *http.Request) { panic("hang up") },
-		"says wait": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", 429) },
+		"says wait": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusTooManyRequests) },
 		"locks out": func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = w.Write([]byte(`{"code":498,"desc":"app key not exist","data":{}}`))
 		},
@@ -233,7 +233,7 @@ func TestWhatCannotBeHadIsGivenUpAndNotAskedForAgain(t *testing.T) {
 		"no reason": {func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = w.Write([]byte(`{"code":30001,"message":"Param Invalid"}`))
 		}, "refused", 6},
-		"a redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://elsewhere/", 302) }, "refused", 6},
+		"a redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://elsewhere/", http.StatusFound) }, "refused", 6},
 	} {
 		inSite(t, v.answer, image.Options{MaxSize: 5000}, func(s *site) {
 			for range 5 {
@@ -288,7 +288,7 @@ func TestWhatWaitsIsBoundedAndNothingIsForgottenForIt(t *testing.T) {
 	var well atomic.Bool
 	inSite(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !well.Load() {
-			http.Error(w, "no", 503)
+			http.Error(w, "no", http.StatusServiceUnavailable)
 			return
 		}
 		good(w, r)
@@ -357,7 +357,7 @@ func TestAListThatIsLostOrDamagedIsMadeAnew(t *testing.T) {
 }
 
 func TestImagesAreNotAskedForForLongerThanTheyMay(t *testing.T) {
-	inSite(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", 503) }), image.Options{For: time.Hour}, func(s *site) {
+	inSite(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusServiceUnavailable) }), image.Options{For: time.Hour}, func(s *site) {
 		for n := range 10 {
 			s.take("hq", name(n))
 		}
@@ -481,7 +481,7 @@ func TestOneDeadSourceHoldsUpNoOther(t *testing.T) {
 }
 
 func TestTheListOnDiskTellsWhatWaits(t *testing.T) {
-	inSite(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", 503) }), image.Options{}, func(s *site) {
+	inSite(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusServiceUnavailable) }), image.Options{}, func(s *site) {
 		s.take("hq", name(1), name(2))
 		wait(time.Minute)
 		text, err := os.ReadFile(filepath.Join(s.opts.Dir, "hq.images"))
