@@ -45,9 +45,12 @@ func (p *parser) walkData(dec *jsontext.Decoder, env *envelope, base int64) erro
 			return p.syntax(err)
 		}
 		f := fieldOf(env.kind, name)
-		if f.class == opaque {
+		switch f.class {
+		case opaque:
 			err = p.syntax(dec.SkipValue())
-		} else {
+		case photo:
+			err = p.photo(dec, base, name)
+		default:
 			err = p.field(dec, d, name, f)
 		}
 		if err != nil {
@@ -265,15 +268,19 @@ func (p *parser) build(env *envelope) (gatecast.Event, error) {
 		return gatecast.Event{}, e
 	}
 	if !env.dataRead {
-		if env.end == 0 {
-			e := gatecast.Errorf(gatecast.Invalid, "the event has no data")
-			e.At = &gatecast.Place{Index: p.index, Path: "/data", Found: "nothing", Expected: "an object"}
-			return gatecast.Event{}, e
-		}
-		raw := bytes.NewBuffer(p.body[env.start:env.end])
-		if err := p.walkData(jsontext.NewDecoder(raw), env, env.start); err != nil {
-			return gatecast.Event{}, err
-		}
+		e := gatecast.Errorf(gatecast.Invalid, "the event has no data")
+		e.At = &gatecast.Place{Index: p.index, Path: "/data", Found: "nothing", Expected: "an object"}
+		return gatecast.Event{}, e
 	}
 	return p.finish(env), nil
+}
+
+// catchUp reads the data of an envelope whose kind stands behind it.
+func (p *parser) catchUp(env *envelope) error {
+	if env.kind == 0 || env.dataRead || env.end == 0 {
+		return nil
+	}
+	env.dataRead = true
+	raw := bytes.NewBuffer(p.body[env.start:env.end])
+	return p.walkData(jsontext.NewDecoder(raw), env, env.start)
 }

@@ -30,7 +30,8 @@ const keepBuffer = 2 << 20
 //
 // Event.Data holds the sender's bytes exactly, white space included. Only a
 // missing "id", and for records a missing "signDate", is added, behind the last
-// of the sender's own members; a member that is there but null stays.
+// of the sender's own members; a member that is there but null stays. A photo
+// gives way to its ID if [Options.Photos] is set.
 //
 // Event.ID is the first that applies of:
 //
@@ -70,6 +71,25 @@ func NewDecoder(o Options) *Decoder {
 // Errors of r that are a [*gatecast.Error] come back as they are. now stands in
 // for what the events leave out. An empty array gives no events and no error.
 func (d *Decoder) Decode(r io.Reader, f Format, now time.Time) ([]gatecast.Event, error) {
+	return d.decode(r, f, now, nil)
+}
+
+// DecodeWith is Decode for one JSON event whose photos came beside it, by the
+// fields that they belong to. What the event says there itself is replaced. An
+// array is Invalid, and so is a photo for a field that its kind does not have.
+func (d *Decoder) DecodeWith(r io.Reader, photos map[string][]byte, now time.Time) ([]gatecast.Event, error) {
+	if d.opts.Photos == nil && len(photos) > 0 {
+		e := gatecast.Errorf(gatecast.Invalid, "photos are not kept here")
+		e.Remedy = "send the event alone, as application/json"
+		return nil, e
+	}
+	if photos == nil {
+		photos = map[string][]byte{}
+	}
+	return d.decode(r, JSON, now, photos)
+}
+
+func (d *Decoder) decode(r io.Reader, f Format, now time.Time, beside map[string][]byte) ([]gatecast.Event, error) {
 	s := d.scratch.Get().(*scratch)
 	defer d.release(s)
 	s.body.Reset()
@@ -80,7 +100,7 @@ func (d *Decoder) Decode(r io.Reader, f Format, now time.Time) ([]gatecast.Event
 	if n > d.opts.MaxBody {
 		return nil, limit(gatecast.TooLarge, nil, "ingest.max_body", "the body has more than %d bytes", d.opts.MaxBody)
 	}
-	p := parser{opts: &d.opts, now: now, index: -1, body: s.body.Bytes(), scratch: s}
+	p := parser{opts: &d.opts, now: now, index: -1, body: s.body.Bytes(), scratch: s, beside: beside}
 	return p.parse(f)
 }
 

@@ -36,6 +36,7 @@ func (p *parser) event(dec *jsontext.Decoder) error {
 	}
 	start := dec.InputOffset() - 1
 	var env envelope
+	p.photos = nil
 	for dec.PeekKind() != '}' {
 		if err := p.member(dec, &env); err != nil {
 			return err
@@ -43,6 +44,14 @@ func (p *parser) event(dec *jsontext.Decoder) error {
 	}
 	if _, err := dec.ReadToken(); err != nil {
 		return p.syntax(err)
+	}
+	if err := p.catchUp(&env); err != nil {
+		return err
+	}
+	if p.beside != nil {
+		if err := p.match(env.kind); err != nil {
+			return err
+		}
 	}
 	if err := p.withinLimits(p.body[start:dec.InputOffset()]); err != nil {
 		return err
@@ -140,7 +149,7 @@ func (p *parser) setMessageID(env *envelope, v jsontext.Value) error {
 
 // readData reads the data object. Its fields mean different things in records
 // and alarms: if the kind is not known yet, they are read when the envelope is
-// complete (see build), at the price of a second pass.
+// complete (see catchUp), at the price of a second pass.
 func (p *parser) readData(dec *jsontext.Decoder, env *envelope) error {
 	if dec.PeekKind() != '{' {
 		v, err := dec.ReadValue()
@@ -159,12 +168,13 @@ func (p *parser) readData(dec *jsontext.Decoder, env *envelope) error {
 	return p.walkData(dec, env, 0)
 }
 
-// withinLimits checks the size and the nesting of one event. Reading it first is
-// safe: the body is bounded, and the parser bounds its own depth.
+// withinLimits checks the size and the nesting of one event, without the photos
+// that will not stay in it. Reading it first is safe: the body is bounded, and
+// the parser bounds its own depth.
 func (p *parser) withinLimits(raw []byte) error {
-	if len(raw) > p.opts.MaxEvent {
+	if n := len(raw) - shrinkage(p.photos); n > p.opts.MaxEvent {
 		return limit(gatecast.TooLarge, p.place(""), "ingest.max_event",
-			"the event has %d bytes, more than %d", len(raw), p.opts.MaxEvent)
+			"the event has %d bytes, more than %d", n, p.opts.MaxEvent)
 	}
 	if d := depth(raw); d > p.opts.MaxDepth {
 		return limit(gatecast.Invalid, p.place(""), "ingest.max_depth",

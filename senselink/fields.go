@@ -12,6 +12,7 @@ type class uint8
 const (
 	opaque    class = iota // unknown to the protocol: not looked at
 	text                   // a string
+	photo                  // a string: the ID of a photo
 	integer                // a number without fraction
 	decimal                // any number
 	groupList              // an array of groups
@@ -50,10 +51,11 @@ func recordField(name []byte) field {
 		return field{class: decimal}
 	case "groups":
 		return field{class: groupList}
-	case "name", "receptionUserName", "deviceName", "sn", "signDate", "avatar", "signAvatar",
-		"signBgAvatar", "mobile", "icNumber", "idNumber", "jobNumber", "remark", "signTimeZone",
-		"docPhoto", "location", "deviceSN", "userName", "groupName", "originAvatar":
+	case "name", "receptionUserName", "deviceName", "sn", "signDate", "mobile", "icNumber", "idNumber",
+		"jobNumber", "remark", "signTimeZone", "location", "deviceSN", "userName", "groupName":
 		return field{class: text}
+	case "avatar", "signAvatar", "signBgAvatar", "docPhoto", "originAvatar":
+		return field{class: photo}
 	}
 	return field{}
 }
@@ -73,9 +75,10 @@ func alarmField(name []byte) field {
 		return field{integer, func(n int64) bool { return oneOf(n, 1, 2, 3) }}
 	case "resloveOption": // the vendor's spelling
 		return field{integer, func(n int64) bool { return 0 <= n && n <= 3 }}
-	case "description", "traceId", "deviceName", "deviceSn", "deviceLocation", "alarmTime",
-		"releaseTime", "alarmPhoto":
+	case "description", "traceId", "deviceName", "deviceSn", "deviceLocation", "alarmTime", "releaseTime":
 		return field{class: text}
+	case "alarmPhoto":
+		return field{class: photo}
 	}
 	return field{}
 }

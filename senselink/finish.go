@@ -73,7 +73,8 @@ func (p *parser) identity(k gatecast.Kind, device string, d *data) string {
 }
 
 // fill returns a copy of the data object, with the members that are missing
-// behind the last one. Copying frees the event from the body it came in.
+// behind the last one. Copying frees the event from the body it came in. If it
+// holds photos, it is filled later.
 func (p *parser) fill(env *envelope) []byte {
 	d := &env.data
 	raw := p.body[d.start:d.end]
@@ -88,6 +89,18 @@ func (p *parser) fill(env *envelope) []byte {
 		add = fromUnix(d.signTime).In(p.zone(unquote(d.zone))).AppendFormat(add, time.DateOnly)
 		add = append(add, '"')
 	}
+	if len(p.photos) > 0 {
+		p.drafts = append(p.drafts, draft{
+			event: len(p.events), index: p.index, data: raw, start: d.start, extra: bytes.Clone(add), photos: p.photos,
+		})
+		return nil
+	}
+	return join(raw, add)
+}
+
+// join returns a copy of an object with members behind its last one. Each of
+// them begins with a comma.
+func join(raw, add []byte) []byte {
 	if len(add) == 0 {
 		return bytes.Clone(raw)
 	}

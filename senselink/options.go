@@ -32,6 +32,11 @@ type Options struct {
 	Zone   *time.Location // of times that name no zone themselves; default UTC
 	Source string         // Event.Source of everything decoded
 
+	// Photos takes the photos out of events that hold them as a data URL or as
+	// base64, before an event is held against MaxEvent. Default: they stay where
+	// they are.
+	Photos Photos
+
 	// Unknown is called with the name of a field whose value is in none of the
 	// protocol's tables ("entryMode"). The event is accepted all the same, and
 	// names come from a closed set. It must be safe for concurrent use.

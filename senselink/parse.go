@@ -24,6 +24,10 @@ type parser struct {
 	scratch *scratch
 	events  []gatecast.Event
 	device  string // of the event before
+
+	photos []found           // of the event in hand
+	beside map[string][]byte // photos that came beside the one event there is, by field
+	drafts []draft           // events that wait for their photos to be kept; as many as the batch at most
 }
 
 // parse reads all events of the body.
@@ -43,6 +47,8 @@ func (p *parser) parse(f Format) ([]gatecast.Event, error) {
 	switch {
 	case f == NDJSON:
 		err = p.sequence(dec)
+	case first == '[' && p.beside != nil:
+		err = gatecast.Errorf(gatecast.Invalid, "there are several events, and one is expected where photos come beside it")
 	case first == '[':
 		err = p.array(dec)
 	default:
@@ -50,6 +56,9 @@ func (p *parser) parse(f Format) ([]gatecast.Event, error) {
 	}
 	if err == nil {
 		err = p.end(dec)
+	}
+	for i := 0; err == nil && i < len(p.drafts); i++ {
+		err = p.settle(&p.drafts[i])
 	}
 	if err != nil {
 		return nil, err

@@ -130,6 +130,7 @@ func (p *parts) run(ctx context.Context, listener net.Listener, ready func()) er
 	begin(&remembering, memory, "subscriptions' progress", p.calls.remember)
 	start(feed, "forgetting", p.forget)
 	start(feed, "thrift", func(ctx context.Context) error { thrift(ctx, readMemory, giveBackMemory); return nil })
+	start(feed, "photos", p.pictures.store.Run)
 	start(feed, "hub", p.hub.Run)
 	start(feed, "websocket push", p.push.Run)
 	start(feed, "event streams", p.stream.Run)
@@ -142,6 +143,7 @@ func (p *parts) run(ctx context.Context, listener net.Listener, ready func()) er
 		return nil
 	})
 	begin(&sending, sources, "sources", p.sources.run)
+	begin(&sending, sources, "images", p.fetch)
 	if p.simulator != nil {
 		begin(&sending, sources, "simulator", p.simulate)
 	}

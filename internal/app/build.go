@@ -46,6 +46,7 @@ type parts struct {
 	stream    *sse.Server
 	calls     callers
 	sources   upstreams
+	pictures  pictures
 	health    *health
 	epoch     string // of the journal
 	began     time.Time
@@ -92,7 +93,12 @@ func build(ctx context.Context, cfg config.Config, o Options) (_ *parts, err err
 	if err != nil {
 		return nil, fmt.Errorf("find the zone of times without one (ingest.time_zone): %w", err)
 	}
-	p.ingest = push.New(p.journal, ingestOptions(cfg, zone, o.Log))
+	if p.pictures, err = p.buildPictures(); err != nil {
+		return nil, err
+	}
+	ingest := ingestOptions(cfg, zone, o.Log)
+	ingest.Decode.Photos, ingest.SourcePhotos = p.pictures.store, p.pictures.store.Lenient()
+	p.ingest = push.New(p.journal, ingest)
 	p.push = ws.New(p.registry, p.hub, p.hub, p.cursors, pushOptions(cfg, p.epoch, o.Log))
 	p.stream = sse.New(p.registry, auth.Guard{Tokens: p.registry}, p.hub, p.hub, streamOptions(cfg, o.Log))
 	if p.calls, err = p.buildCallers(ctx, extent.Last); err != nil {
@@ -286,7 +292,7 @@ func streamOptions(cfg config.Config, log *slog.Logger) sse.Options {
 func (p *parts) collectors() *prometheus.Registry {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	for _, part := range []interface{ Metrics() []prometheus.Collector }{p.journal, p.registry, p.cursors, p.hub, p.ingest, p.push, p.stream, p.calls.log, p.calls.ledger, p.calls.server, p.sources.quarantine, p.sources.follower, p.sources.receiver, p.sources.reconciler} {
+	for _, part := range []interface{ Metrics() []prometheus.Collector }{p.journal, p.registry, p.cursors, p.hub, p.ingest, p.push, p.stream, p.calls.log, p.calls.ledger, p.calls.server, &p.pictures, p.sources.quarantine, p.sources.follower, p.sources.receiver, p.sources.reconciler} {
 		reg.MustRegister(part.Metrics()...)
 	}
 	return reg

@@ -36,6 +36,7 @@ func (p *parts) routes() http.Handler {
 	})
 	mux.Handle("GET /api/v1/events/stream", p.stream)
 	mux.Handle("POST /ingest/senselink/{token}", p.sources.receiver)
+	mux.Handle("GET /v1/image/{type}/{id}", p.pictures.door.Images(p.pictures.store))
 	mux.Handle("GET /websocket/record/{app_key}/{timestamp}/{sign}", p.push)
 	return mux
 }

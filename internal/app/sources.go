@@ -29,6 +29,7 @@ func (p *parts) buildUpstreams(zone *time.Location) (u upstreams, err error) {
 		return u, fmt.Errorf("open the quarantine: %w", err)
 	}
 	decode := ingestOptions(p.cfg, zone, p.log).Decode
+	decode.Photos = p.pictures.store.Lenient()
 	// Each of the two tells the other something. Neither does before they run.
 	var follower *pull.Follower
 	u.reconciler, err = reconcile.New(

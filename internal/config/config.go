@@ -19,6 +19,7 @@ type Config struct {
 	Registry  Registry  `toml:"registry" desc:"Apps, tokens and subscriptions, kept beside the journal."`
 	Journal   Journal   `toml:"journal" desc:"The log of events on disk: the truth everything else is read from."`
 	Ingest    Ingest    `toml:"ingest" desc:"POST /api/v1/events: how much a sender may hand over at once."`
+	Photos    Photos    `toml:"photos" desc:"Photos that come with events, and the images of sources: kept in files, served at GET /v1/image/{type}/{id}."`
 	WebSocket WebSocket `toml:"websocket" desc:"Connections of the SenseLink push protocol."`
 	Resume    Resume    `toml:"resume" desc:"How the server remembers what each consumer has, and sends it the rest."`
 	SSE       SSE       `toml:"sse" desc:"GET /api/v1/events/stream: events for browsers and curl."`
@@ -78,6 +79,21 @@ type Ingest struct {
 	MaxWait      time.Duration `toml:"max_wait" desc:"How long events may expect to wait for the disk. When what waits already needs longer than that, senders get 503 at once, before their body is read, instead of waiting longer and longer. Must be shorter than store_timeout." min:"10ms" max:"5m"`
 	StoreTimeout time.Duration `toml:"store_timeout" desc:"How long the journal may take to store a request. Then the sender gets 503: whether its events are stored is unknown, and sending them again with the same IDs is harmless." min:"1s" max:"10m"`
 	MaxInflight  Size          `toml:"max_inflight" desc:"Memory for the bodies of all requests at work, counted as they arrive. Beyond it senders get 503 and a Retry-After." min:"1MiB"`
+}
+
+// Photos bounds the images that are kept.
+type Photos struct {
+	Dir                string        `toml:"dir" desc:"Directory of the images. Empty means photos in server.data."`
+	MaxSize            Size          `toml:"max_size" desc:"Largest photo. A larger one is answered with 413; one of a source is left out, and its event is taken." min:"1KiB" max:"64MiB"`
+	MaxPixels          int           `toml:"max_pixels" desc:"Most pixels of a photo, width times height. Making its small copy may take 12 bytes of memory for each. More is answered with 422." min:"10000" max:"200000000"`
+	MaxBytes           Size          `toml:"max_bytes" desc:"Room that all images may take. When it is used up, the captured photos that came in longest ago are removed, then the registered ones." min:"16MiB"`
+	LifetimeRegistered time.Duration `toml:"lifetime_registered" desc:"How long a registered photo (type 1) is kept since it last came in or was named by an event. 0s keeps it until its room is needed." min:"0s"`
+	LifetimeCaptured   time.Duration `toml:"lifetime_captured" desc:"The same for a captured photo (type 2)." min:"0s"`
+	Thumbnail          int           `toml:"thumbnail" desc:"Longer side of the small copies, in pixels." min:"16" max:"1024"`
+	Fetch              bool          `toml:"fetch" desc:"Fetch the images that the events of a source name, from the REST interface of the source. false leaves them there."`
+	FetchRate          float64       `toml:"fetch_rate" desc:"Images asked of one source a second at most." min:"0.01" max:"1000"`
+	FetchParallel      int           `toml:"fetch_parallel" desc:"Images asked of one source at the same moment." min:"1" max:"64"`
+	FetchFor           time.Duration `toml:"fetch_for" desc:"How long after an event came in its images are asked for, while the source does not answer." min:"1m" max:"2160h"`
 }
 
 // WebSocket tunes the connections of consumers.
@@ -157,6 +173,10 @@ func Default() Config {
 		},
 		Ingest: Ingest{
 			MaxBody: 8 * MiB, MaxEvent: 256 * KiB, MaxBatch: 1000, MaxDepth: 32, TimeZone: "Local", ReadTimeout: 30 * time.Second, MaxWait: 2 * time.Second, StoreTimeout: 10 * time.Second, MaxInflight: 64 * MiB,
+		},
+		Photos: Photos{
+			MaxSize: 2 * MiB, MaxPixels: 16_000_000, MaxBytes: 8 * GiB, LifetimeRegistered: 365 * 24 * time.Hour,
+			LifetimeCaptured: 90 * 24 * time.Hour, Thumbnail: 160, Fetch: true, FetchRate: 10, FetchParallel: 2, FetchFor: 24 * time.Hour,
 		},
 		WebSocket: WebSocket{
 			Heartbeat: 30 * time.Second, HeartbeatJitter: 0.1, DeadAfter: 90 * time.Second, StallTimeout: time.Minute,

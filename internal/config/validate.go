@@ -84,6 +84,10 @@ func rules(c *Config) []rule {
 			text("%v is less than one body may have (max_body, %v)", c.Ingest.MaxInflight, c.Ingest.MaxBody), "make it at least max_body",
 		},
 		{
+			c.Photos.MaxSize <= c.Photos.MaxBytes, "photos.max_bytes photos.max_size",
+			text("%v is less than one photo may have (max_size, %v)", c.Photos.MaxBytes, c.Photos.MaxSize), "make it larger, or max_size smaller",
+		},
+		{
 			float64(c.WebSocket.DeadAfter) > slowest, "websocket.dead_after websocket.heartbeat websocket.heartbeat_jitter",
 			text("%v is not longer than heartbeat (%v) with its jitter: healthy clients would be cut off", c.WebSocket.DeadAfter, c.WebSocket.Heartbeat),
 			"make it about three times heartbeat",

@@ -37,6 +37,7 @@ func (rc *Receiver) decoder(d *desk, src *gatecast.Source) *senselink.Decoder {
 		return dec
 	}
 	o := rc.door.opts.Decode
+	o.Photos = rc.door.opts.SourcePhotos
 	if name != "" {
 		zone, err := time.LoadLocation(name)
 		if err != nil {

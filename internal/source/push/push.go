@@ -10,7 +10,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"io"
 	"log/slog"
 	"net/http"
 	"time"
@@ -55,6 +54,9 @@ type Options struct {
 	// Patience is within what time a [Receiver] answers, from the moment the
 	// headers are in. Default 4 s: the vendor's servers wait for 5.
 	Patience time.Duration
+	// SourcePhotos is Decode.Photos for the posts of sources: servers that post
+	// nothing more once something is refused. Default Decode.Photos.
+	SourcePhotos senselink.Photos
 
 	WriteError func(http.ResponseWriter, *http.Request, error) // default problem.Write
 	Now        func() time.Time                                // default time.Now
@@ -68,6 +70,9 @@ func (o Options) withDefaults() Options {
 	o.Patience = cmp.Or(o.Patience, 4*time.Second)
 	o.MaxInflight = max(cmp.Or(o.MaxInflight, 64<<20), o.Decode.MaxBody)
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
+	if o.SourcePhotos == nil {
+		o.SourcePhotos = o.Decode.Photos
+	}
 	if o.WriteError == nil {
 		o.WriteError = problem.Write
 	}
@@ -104,18 +109,18 @@ func New(journal Appender, o Options) *Handler {
 // Event.Source and a metric label, so it must come from a small set. Errors are
 // those of [senselink.Decoder.Decode] and of the Appender.
 func (h *Handler) Ingest(ctx context.Context, source string, body []byte, f senselink.Format) (gatecast.Receipt, error) {
-	return h.ingest(ctx, source, bytes.NewReader(body), f, func() {})
+	return h.ingest(ctx, source, load{body: bytes.NewReader(body), format: f}, func() {})
 }
 
 // ingest calls received when body has been read to its end and is good.
-func (h *Handler) ingest(ctx context.Context, source string, body io.Reader, f senselink.Format, received func()) (gatecast.Receipt, error) {
-	receipt, err := h.store(ctx, source, body, f, received)
+func (h *Handler) ingest(ctx context.Context, source string, l load, received func()) (gatecast.Receipt, error) {
+	receipt, err := h.store(ctx, source, l, received)
 	h.metrics.done(ctx, receipt, err)
 	return receipt, err
 }
 
-func (h *Handler) store(ctx context.Context, source string, body io.Reader, f senselink.Format, received func()) (gatecast.Receipt, error) {
-	events, err := h.decoder.Decode(body, f, h.opts.Now())
+func (h *Handler) store(ctx context.Context, source string, l load, received func()) (gatecast.Receipt, error) {
+	events, err := h.decode(l)
 	if err != nil {
 		return gatecast.Receipt{}, err
 	}

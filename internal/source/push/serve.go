@@ -37,7 +37,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // receive takes in the body of one request.
 func (h *Handler) receive(w http.ResponseWriter, r *http.Request) (gatecast.Receipt, error) {
 	end := h.begin(w)
-	f, compressed, err := h.admit(r)
+	l, compressed, err := h.admit(r)
 	if err != nil {
 		h.metrics.done(r.Context(), gatecast.Receipt{}, err)
 		return gatecast.Receipt{}, err
@@ -50,13 +50,14 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) (gatecast.Rece
 	at := "body"
 	body := h.open(w, r, compressed, end)
 	defer body.giveBack()
+	l.body = body
 	received := func() {
 		body.received()
 		at = "journal"
 	}
 	// The request's context ends when the sender closes its side of the
 	// connection, which it may do as soon as it has sent everything.
-	receipt, err := h.ingest(context.WithoutCancel(r.Context()), Source, body, f, received)
+	receipt, err := h.ingest(context.WithoutCancel(r.Context()), Source, l, received)
 	h.metrics.turnedAway(err, at)
 	return receipt, err
 }
@@ -122,16 +123,19 @@ func (c *chargedReader) giveBack() {
 }
 
 // admit decides by the headers alone whether and how a body is read.
-func (h *Handler) admit(r *http.Request) (f senselink.Format, compressed bool, err error) {
-	f, err = formatOf(r.Header.Get("Content-Type"))
+func (h *Handler) admit(r *http.Request) (l load, compressed bool, err error) {
+	var isForm bool
+	if l.boundary, isForm, err = boundaryOf(r.Header.Get("Content-Type")); !isForm {
+		l.format, err = formatOf(r.Header.Get("Content-Type"))
+	}
 	if err != nil {
-		return f, false, err
+		return l, false, err
 	}
 	if r.ContentLength > h.opts.Decode.MaxBody {
-		return f, false, tooLarge(h.opts.Decode.MaxBody)
+		return l, false, tooLarge(h.opts.Decode.MaxBody)
 	}
 	compressed, err = packed(r)
-	return f, compressed, err
+	return l, compressed, err
 }
 
 // packed reports whether a body is to be inflated.
@@ -165,7 +169,7 @@ func formatOf(contentType string) (senselink.Format, error) {
 		}
 	}
 	e := gatecast.Errorf(gatecast.Invalid, "the content type %q is not supported", contentType)
-	e.Remedy = "send Content-Type: application/json or application/x-ndjson, in UTF-8"
+	e.Remedy = "send Content-Type: application/json or application/x-ndjson, in UTF-8, or multipart/form-data for an event with its photos"
 	return 0, e
 }
 
