@@ -2,10 +2,15 @@ package mqtt
 
 import (
 	"bytes"
+	"strings"
 
 	"github.com/gatecast/gatecast"
 	"github.com/gatecast/gatecast/senselink"
 )
+
+// CameFrom reports whether a source in the quarantine is this door, so that
+// [Server.Inject] is for it.
+func CameFrom(source string) bool { return source == Source || strings.HasPrefix(source, Source+":") }
 
 // addressOf returns the topic that a message would have come under, which must
 // then say all of it.

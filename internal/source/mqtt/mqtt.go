@@ -141,6 +141,9 @@ func New(p Parts, o Options) *Server {
 // Connections returns how many clients are signed in.
 func (s *Server) Connections() int { return s.roster.count() }
 
+// Online returns how many of them are as a user.
+func (s *Server) Online(user string) int { return s.roster.of(user) }
+
 // Inject understands q.Body as if it came under its topic now, and stores it.
 // Its error is Invalid or Malformed if the body is not understood, or says less
 // than it must where the topic is not known any more.

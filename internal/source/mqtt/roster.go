@@ -17,6 +17,7 @@ type roster struct {
 	guests list.List // of *client, not signed in, the oldest in front
 	seated map[*client]struct{}
 	byName map[name]*client // those that gave an identifier
+	byUser map[string]int   // how many are seated
 }
 
 // name is what only one connection at a time may have. The user is part of it,
@@ -25,7 +26,7 @@ type name struct{ user, client string }
 
 // newRoster returns one in which a quarter as many may wait as may be seated.
 func newRoster(seats int) *roster {
-	return &roster{seats: seats, waiting: max(seats/4, 16), seated: make(map[*client]struct{}), byName: make(map[name]*client)}
+	return &roster{seats: seats, waiting: max(seats/4, 16), seated: make(map[*client]struct{}), byName: make(map[name]*client), byUser: make(map[string]int)}
 }
 
 // enter takes in a new connection. If too many wait to sign in, it returns the
@@ -55,11 +56,12 @@ func (r *roster) seat(c *client, n name) (former *client, ok bool) {
 		return nil, false
 	}
 	if former != nil {
-		delete(r.seated, former)
+		r.unseat(former)
 	}
 	r.unlist(c)
 	c.name = n
 	r.seated[c] = struct{}{}
+	r.byUser[n.user]++
 	if n.client != "" {
 		r.byName[n] = c
 	}
@@ -71,7 +73,7 @@ func (r *roster) leave(c *client) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.unlist(c)
-	delete(r.seated, c)
+	r.unseat(c)
 	if r.byName[c.name] == c {
 		delete(r.byName, c.name)
 	}
@@ -85,6 +87,17 @@ func (r *roster) unlist(c *client) {
 	}
 }
 
+// unseat must be called with mu held.
+func (r *roster) unseat(c *client) {
+	if _, there := r.seated[c]; !there {
+		return
+	}
+	delete(r.seated, c)
+	if r.byUser[c.name.user]--; r.byUser[c.name.user] == 0 {
+		delete(r.byUser, c.name.user)
+	}
+}
+
 func (r *roster) count() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -95,11 +108,5 @@ func (r *roster) count() int {
 func (r *roster) of(user string) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	n := 0
-	for c := range r.seated {
-		if c.name.user == user {
-			n++
-		}
-	}
-	return n
+	return r.byUser[user]
 }

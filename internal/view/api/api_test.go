@@ -78,7 +78,7 @@ func newWorld(t *testing.T) *world {
 	api.Register(mux, api.Options{
 		Apps: reg, Tokens: reg, Status: w.status, Connections: w.peers, Cursors: w.peers,
 		Hooks:     api.Hooks{Subscriptions: reg, Deliveries: w.hooks, DeadLetters: w.hooks, Log: w.hooks, Positions: w.hooks},
-		Upstreams: api.Upstreams{Sources: reg, States: w.other, Quarantine: w.other, Wait: 10 * time.Millisecond},
+		Upstreams: api.Upstreams{Sources: reg, States: w.other, Quarantine: w.other, MQTT: reg, Online: w.other.online, Wait: 10 * time.Millisecond},
 		Guard:     auth.Guard{Tokens: reg}, MaxBody: 2000,
 		Log: slog.New(slog.NewJSONHandler(w.log, nil)),
 	})
