@@ -59,7 +59,7 @@ func ending(why, format string, args ...any) error {
 	return &end{why, fmt.Errorf(format, args...)}
 }
 
-// run is a connection from its beginning to its end.
+// run is a connection that the roster knows, from its beginning to its end.
 func (c *client) run(ctx context.Context) {
 	s := c.server
 	defer s.roster.leave(c)
@@ -67,9 +67,6 @@ func (c *client) run(ctx context.Context) {
 	defer c.conn.Close()
 	stop := context.AfterFunc(ctx, func() { _ = c.conn.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
-	if oldest := s.roster.enter(c); oldest != nil {
-		_ = oldest.conn.Close() // its reader ends
-	}
 	err := c.signIn(ctx)
 	if err == nil {
 		err = c.serve(ctx)
@@ -323,7 +320,7 @@ func reasonOf(err error) string {
 func (c *client) notItsDevice(ctx context.Context, a address) error {
 	s := c.server
 	s.metrics.refused.WithLabelValues("device").Inc()
-	if since, due := s.refusals.due(time.Now()); due {
+	if since, due := s.strangers.due(time.Now()); due {
 		s.opts.Log.Warn("an mqtt user sent an event of a device that is not its own, and was cut off; it was not acknowledged",
 			"user", c.user.Name, "device", a.device, "remote", c.conn.RemoteAddr().String(), "not_logged", since)
 	}

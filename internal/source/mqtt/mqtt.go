@@ -123,7 +123,7 @@ type Server struct {
 	pillory *pillory
 	metrics *metrics
 
-	refusals, holdups seldom // for the log
+	refusals, strangers, holdups seldom // for the log
 }
 
 // New returns a server that does nothing until Serve.

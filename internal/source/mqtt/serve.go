@@ -40,7 +40,11 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 			s.opts.Log.Error("no mqtt connection could be taken in", "err", err)
 			sleep(ctx, acceptRest)
 		default:
-			clients.Go(func() { s.newClient(conn).run(ctx) })
+			c := s.newClient(conn)
+			if oldest := s.roster.enter(c); oldest != nil {
+				_ = oldest.conn.Close() // its reader ends
+			}
+			clients.Go(func() { c.run(ctx) })
 		}
 	}
 	return nil

@@ -110,10 +110,15 @@ func contradiction(path, found, want, message string) error {
 // complete returns a payload as an envelope that says everything, and the data
 // object as it came.
 func complete(a address, payload []byte) (whole, data []byte, err error) {
-	if len(payload) == 0 || payload[0] != '{' || !jsontext.Value(payload).IsValid() {
-		if len(payload) > 0 && payload[0] == '{' {
-			return payload, nil, nil // the decoder says what is wrong with it, and where
-		}
+	if len(payload) == 0 || payload[0] != '{' {
+		return nil, nil, noObject()
+	}
+	dec := jsontext.NewDecoder(bytes.NewReader(payload))
+	first, err := dec.ReadValue()
+	if err != nil {
+		return payload, nil, nil // the decoder says what is wrong with it, and where
+	}
+	if len(first) < len(payload) {
 		return nil, nil, noObject()
 	}
 	kind := `{"eventType":` + strconv.Itoa(int(a.kind))

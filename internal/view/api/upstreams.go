@@ -65,7 +65,7 @@ type Upstreams struct {
 	Quarantine Quarantine
 	MQTT       MQTTUsers
 	Online     func(user string) int // how many devices are signed in as a user for MQTT, on this node
-	Wait       time.Duration // for the end of a look that somebody asked for, less than an answer may take; default 20 s
+	Wait       time.Duration         // for the end of a look that somebody asked for, less than an answer may take; default 20 s
 }
 
 // upstreamRoutes is the part of the route table that is about sources and what
