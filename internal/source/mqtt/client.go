@@ -19,6 +19,7 @@ import (
 const (
 	bufferSize   = 4 << 10  // read ahead of a client
 	chunk        = 16 << 10 // that a packet grows by, as it arrives
+	longestHead  = 5
 	maxControl   = 64 << 10 // bytes of a packet that holds no event
 	writeTimeout = 10 * time.Second
 )
@@ -132,6 +133,9 @@ func (c *client) read(ctx context.Context) error {
 
 // head waits for the next packet.
 func (c *client) head(ctx context.Context) (head, error) {
+	if c.in.Buffered() < longestHead { // what comes may have to be waited for
+		c.inbox.ring()
+	}
 	if c.in.Buffered() == 0 {
 		if err := c.within(ctx, c.idle); err != nil {
 			return head{}, err
@@ -220,6 +224,9 @@ func (c *client) queue(t task) error {
 // body reads as many bytes of a packet, and charges the budget as they arrive:
 // the caller gives back as many as it returns, also with an error.
 func (c *client) body(size int) ([]byte, error) {
+	if size > c.in.Buffered() {
+		c.inbox.ring()
+	}
 	b := make([]byte, 0, min(size, chunk))
 	for len(b) < size {
 		n := min(size-len(b), chunk)
@@ -264,6 +271,7 @@ func (c *client) publish(ctx context.Context, h head, u *gatecast.MQTTUser) erro
 // discard reads over the rest of a message that is too large: a device that is
 // cut off would send it again, for ever.
 func (c *client) discard(ctx context.Context, n int) error {
+	c.inbox.ring()
 	for n > 0 {
 		if err := c.within(ctx, c.server.opts.Limits.Read); err != nil {
 			return err

@@ -45,16 +45,21 @@ func newInbox(most, bytes int) *inbox {
 	return &inbox{most: most, bytes: bytes, more: make(chan struct{}, 1), room: make(chan struct{}, 1)}
 }
 
-// put waits for room. It reports false if the inbox was closed.
+// put waits for room. It reports false if the inbox was closed. Who takes hears
+// of the task with the next ring, or when there is no room for another.
 func (b *inbox) put(t task) bool {
 	for {
-		switch done, ok := b.try(t); {
-		case done:
+		if done, ok := b.try(t); done {
 			return ok
 		}
+		b.ring()
 		<-b.room
 	}
 }
+
+// ring tells who takes that there may be something. Ringing late lets tasks that
+// came together be taken together.
+func (b *inbox) ring() { stir(b.more) }
 
 func (b *inbox) try(t task) (done, ok bool) {
 	b.mu.Lock()
@@ -68,7 +73,6 @@ func (b *inbox) try(t task) (done, ok bool) {
 	b.tasks = append(b.tasks, t)
 	b.count++
 	b.size += t.size
-	stir(b.more)
 	return true, true
 }
 
