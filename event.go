@@ -56,7 +56,7 @@ type Event struct {
 	Groups []int64   // IDs of the person's groups; empty for alarms
 	At     time.Time // when it happened by the device's clock, to the second; zero if not told
 	Stored time.Time // when gatecast accepted it, to the millisecond, UTC
-	Source string    // the door it came in by: "push", "sim" or an upstream's name
+	Source string    // the door it came in by: "push", "mqtt", "sim" or an upstream's name
 	Data   []byte    // the vendor's data object: JSON, key order as it came
 }
 

@@ -33,7 +33,7 @@ func (s SourceSettings) WithDefaults() SourceSettings {
 }
 
 // ValidSourceName reports whether name is 1 to 32 of a-z, 0-9 and '-', a letter
-// first, and not the name of another door ("push", "sim", "gatecast").
+// first, and not the name of another door ("push", "mqtt", "sim", "gatecast").
 func ValidSourceName(name string) bool { return wellFormedSource(name) && !otherDoor(name) }
 
 func wellFormedSource(name string) bool {
@@ -43,7 +43,9 @@ func wellFormedSource(name string) bool {
 
 // otherDoor reports whether events that come in otherwise have the name as
 // their [Event.Source].
-func otherDoor(name string) bool { return name == "push" || name == "sim" || name == "gatecast" }
+func otherDoor(name string) bool {
+	return name == "push" || name == "mqtt" || name == "sim" || name == "gatecast"
+}
 
 // Validate returns an Invalid error that names the first field which cannot
 // stand, or nil; see [SourceSettings.Validate].

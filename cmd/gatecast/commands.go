@@ -32,6 +32,7 @@ func commands(t terminal) *cli.Command {
 			subCommand(t),
 			sourceCommand(t),
 			quarantineCommand(t),
+			mqttCommand(t),
 			tokenCommand(t),
 			sendCommand(t),
 			listenCommand(t),

@@ -58,7 +58,7 @@ func newSite(t *testing.T, start func(http.Handler) *httptest.Server) *site {
 	server.Register(mux, server.Options{
 		Apps: reg, Tokens: reg, Status: s, Connections: s, Cursors: s, Guard: auth.Guard{Tokens: reg},
 		Hooks:     server.Hooks{Subscriptions: reg, Deliveries: s.hooks, DeadLetters: s.hooks, Log: s.hooks, Positions: s.hooks},
-		Upstreams: server.Upstreams{Sources: reg, States: s.other, Quarantine: s.other, Wait: 10 * time.Millisecond},
+		Upstreams: server.Upstreams{Sources: reg, States: s.other, Quarantine: s.other, MQTT: reg, Online: func(string) int { return 2 }, Wait: 10 * time.Millisecond},
 	})
 	s.http = start(mux)
 	t.Cleanup(s.http.Close)

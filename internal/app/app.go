@@ -36,6 +36,7 @@ type Info struct {
 	URL        string // "http://127.0.0.1:9000"
 	DataDir    string // absolute
 	AdminToken string // as it stands in DataDir/admin.token
+	MQTT       string // "127.0.0.1:8883"; empty: it is off
 }
 
 // Run serves until ctx ends and then stops gently: no new work, everything
@@ -48,6 +49,13 @@ func Run(ctx context.Context, cfg config.Config, o Options) error {
 		return err
 	}
 	defer listener.Close()
+	devices, err := listenMQTT(cfg)
+	if err != nil {
+		return err
+	}
+	if devices != nil {
+		defer devices.Close()
+	}
 	p, err := build(ctx, cfg, o)
 	if err != nil && ctx.Err() != nil {
 		return nil // it was stopped while it waited for something, such as a cluster
@@ -57,7 +65,13 @@ func Run(ctx context.Context, cfg config.Config, o Options) error {
 	}
 	defer p.close(cfg.Server.ShutdownTimeout)
 	info := Info{URL: publicURL(cfg, listener.Addr()), DataDir: p.dataDir, AdminToken: p.adminToken}
+	if p.mqtt.listener = devices; devices != nil {
+		info.MQTT = devices.Addr().String()
+	}
 	return p.run(ctx, listener, func() {
+		if info.MQTT != "" {
+			o.Log.Info("devices may publish over mqtt", "address", info.MQTT, "tls", cfg.MQTT.TLS)
+		}
 		o.Log.Info("gatecast is ready", "url", info.URL, "data", info.DataDir, "version", o.Version)
 		if o.Ready != nil {
 			o.Ready(info)
@@ -76,7 +90,7 @@ func listen(cfg config.Config) (net.Listener, error) {
 	if cfg.TLS.Cert == "" {
 		return plain, nil
 	}
-	secure, err := withTLS(plain, cfg.TLS)
+	secure, err := withTLS(plain, cfg.TLS, "http/1.1") // a WebSocket handshake needs it
 	if err != nil {
 		plain.Close()
 		return nil, err
@@ -144,6 +158,7 @@ func (p *parts) run(ctx context.Context, listener net.Listener, ready func()) er
 	})
 	begin(&sending, sources, "sources", p.sources.run)
 	begin(&sending, sources, "images", p.fetch)
+	begin(&sending, sources, "mqtt", p.mqtt.run)
 	if p.simulator != nil {
 		begin(&sending, sources, "simulator", p.simulate)
 	}

@@ -26,13 +26,13 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // trial is a whole server in this process.
 type trial struct {
-	t    *testing.T
+	t    testing.TB
 	info Info
 	http *http.Client
 	stop func() error // ends it as SIGTERM does
 }
 
-func start(t *testing.T, o Options, change func(*config.Config)) *trial {
+func start(t testing.TB, o Options, change func(*config.Config)) *trial {
 	t.Helper()
 	cfg := config.Default()
 	cfg.Server.Listen = "127.0.0.1:0"
@@ -113,7 +113,7 @@ func (r *trial) connect() *wsPeer {
 }
 
 type wsPeer struct {
-	t    *testing.T
+	t    testing.TB
 	conn io.ReadWriter
 }
 

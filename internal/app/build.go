@@ -47,6 +47,7 @@ type parts struct {
 	calls     callers
 	sources   upstreams
 	pictures  pictures
+	mqtt      publishers
 	health    *health
 	epoch     string // of the journal
 	began     time.Time
@@ -107,6 +108,7 @@ func build(ctx context.Context, cfg config.Config, o Options) (_ *parts, err err
 	if p.sources, err = p.buildUpstreams(zone); err != nil {
 		return nil, err
 	}
+	p.mqtt = p.buildPublishers(zone)
 	if o.Simulate != nil {
 		p.simulator = sim.New(*o.Simulate)
 	}
@@ -292,7 +294,24 @@ func streamOptions(cfg config.Config, log *slog.Logger) sse.Options {
 func (p *parts) collectors() *prometheus.Registry {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	for _, part := range []interface{ Metrics() []prometheus.Collector }{p.journal, p.registry, p.cursors, p.hub, p.ingest, p.push, p.stream, p.calls.log, p.calls.ledger, p.calls.server, &p.pictures, p.sources.quarantine, p.sources.follower, p.sources.receiver, p.sources.reconciler} {
+	for _, part := range []interface{ Metrics() []prometheus.Collector }{
+		p.journal,
+		p.registry,
+		p.cursors,
+		p.hub,
+		p.ingest,
+		p.push,
+		p.stream,
+		p.calls.log,
+		p.calls.ledger,
+		p.calls.server,
+		&p.pictures,
+		p.sources.quarantine,
+		p.sources.follower,
+		p.sources.receiver,
+		p.sources.reconciler,
+		&p.mqtt,
+	} {
 		reg.MustRegister(part.Metrics()...)
 	}
 	return reg

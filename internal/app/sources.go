@@ -81,13 +81,20 @@ func (s sourceStates) Reconcile(ctx context.Context, name string) (gatecast.Stat
 type kept struct {
 	*quarantine.Store
 	receiver *push.Receiver
+	mqtt     *publishers
 }
 
 // Inject understands something as if it came from its source now, and stores it.
 func (k kept) Inject(ctx context.Context, q gatecast.Quarantined) (gatecast.Receipt, error) {
+	if k.mqtt.owns(q) {
+		return k.mqtt.server.Inject(ctx, q)
+	}
 	return k.receiver.Inject(ctx, q)
 }
 
 func (p *parts) upstreamsAPI() api.Upstreams {
-	return api.Upstreams{Sources: p.registry, States: sourceStates{p}, Quarantine: kept{p.sources.quarantine, p.sources.receiver}}
+	return api.Upstreams{
+		Sources: p.registry, States: sourceStates{p}, Quarantine: kept{p.sources.quarantine, p.sources.receiver, &p.mqtt},
+		MQTT: p.registry, Online: p.mqtt.server.Online,
+	}
 }

@@ -27,7 +27,8 @@ type certificate struct {
 // checkEvery is how long a changed certificate may go unnoticed.
 const checkEvery = time.Second
 
-func withTLS(l net.Listener, cfg config.TLS) (net.Listener, error) {
+// withTLS returns a listener for TLS, for a protocol by its name for ALPN.
+func withTLS(l net.Listener, cfg config.TLS, protocol string) (net.Listener, error) {
 	c := &certificate{cert: cfg.Cert, key: cfg.Key}
 	if _, err := c.get(nil); err != nil {
 		return nil, err
@@ -39,7 +40,7 @@ func withTLS(l net.Listener, cfg config.TLS) (net.Listener, error) {
 	return tls.NewListener(l, &tls.Config{
 		MinVersion:     oldest,
 		GetCertificate: c.get,
-		NextProtos:     []string{"http/1.1"}, // a WebSocket handshake needs it
+		NextProtos:     []string{protocol},
 	}), nil
 }
 

@@ -20,6 +20,7 @@ type Config struct {
 	Journal   Journal   `toml:"journal" desc:"The log of events on disk: the truth everything else is read from."`
 	Ingest    Ingest    `toml:"ingest" desc:"POST /api/v1/events: how much a sender may hand over at once."`
 	Photos    Photos    `toml:"photos" desc:"Photos that come with events, and the images of sources: kept in files, served at GET /v1/image/{type}/{id}."`
+	MQTT      MQTT      `toml:"mqtt" desc:"The door for devices that publish their events over MQTT 3.1.1. Off unless listen is set."`
 	WebSocket WebSocket `toml:"websocket" desc:"Connections of the SenseLink push protocol."`
 	Resume    Resume    `toml:"resume" desc:"How the server remembers what each consumer has, and sends it the rest."`
 	SSE       SSE       `toml:"sse" desc:"GET /api/v1/events/stream: events for browsers and curl."`
@@ -94,6 +95,23 @@ type Photos struct {
 	FetchRate          float64       `toml:"fetch_rate" desc:"Images asked of one source a second at most." min:"0.01" max:"1000"`
 	FetchParallel      int           `toml:"fetch_parallel" desc:"Images asked of one source at the same moment." min:"1" max:"64"`
 	FetchFor           time.Duration `toml:"fetch_for" desc:"How long after an event came in its images are asked for, while the source does not answer." min:"1m" max:"2160h"`
+}
+
+// MQTT is the door for devices that publish. How long the journal may take, and
+// how large an event may be, is in Ingest.
+type MQTT struct {
+	Listen         string        `toml:"listen" desc:"Address to listen on, host:port, by custom port 8883 with TLS and 1883 without. Empty turns MQTT off." check:"optional-address"`
+	TLS            string        `toml:"tls" desc:"on needs a certificate. off sends passwords and people's names in the clear: for networks of their own, or where something in front has TLS." oneof:"on|off"`
+	Cert           string        `toml:"cert" desc:"PEM file with the certificate and its chain. Empty means tls.cert, with its key."`
+	Key            string        `toml:"key" desc:"PEM file with the certificate's private key. Needed exactly when cert is set."`
+	MaxConnections int           `toml:"max_connections" desc:"Devices signed in at once. One more is answered that the server is unavailable (CONNACK 3). A quarter as many connections may be open that have yet to sign in; for one more that which has waited longest is cut off." min:"1" max:"1000000"`
+	MaxPacket      Size          `toml:"max_packet" desc:"Largest message. A larger one is read to its end, acknowledged, and its beginning kept in the quarantine, for a device would send it for ever." min:"1KiB" max:"64MiB"`
+	MaxInFlight    int           `toml:"max_in_flight" desc:"Messages of one device that are read and not yet acknowledged. When it is reached the device is read no further until some are, and TCP holds it back." min:"1" max:"1000"`
+	Memory         Size          `toml:"memory" desc:"Memory for the messages of all devices at work. Who brings more is cut off without an acknowledgement and sends again. One device may have a sixteenth of it, or max_packet." min:"1MiB" max:"64GiB"`
+	MaxIdle        time.Duration `toml:"max_idle" desc:"A device that has sent nothing for so long is cut off. One that asks for a keep-alive is so after one and a half times that, as the protocol has it." min:"10s" max:"24h"`
+	LoginTimeout   time.Duration `toml:"login_timeout" desc:"How long a connection may take to sign in." min:"1s" max:"5m"`
+	LoginRate      int           `toml:"logins_per_second" desc:"New connections per second at most. The others wait in the system's line until it is their turn." min:"1" max:"100000"`
+	RefusalRate    int           `toml:"refusals_per_minute" desc:"Refused logins of one address that are answered at once. Further ones wait up to 5 s for their answer, and those that would wait longer are cut off without one. A right password is never held up." min:"1" max:"100000"`
 }
 
 // WebSocket tunes the connections of consumers.
@@ -177,6 +195,10 @@ func Default() Config {
 		Photos: Photos{
 			MaxSize: 2 * MiB, MaxPixels: 16_000_000, MaxBytes: 8 * GiB, LifetimeRegistered: 365 * 24 * time.Hour,
 			LifetimeCaptured: 90 * 24 * time.Hour, Thumbnail: 160, Fetch: true, FetchRate: 10, FetchParallel: 2, FetchFor: 24 * time.Hour,
+		},
+		MQTT: MQTT{
+			TLS: "on", MaxConnections: 5000, MaxPacket: MiB, MaxInFlight: 256, Memory: 64 * MiB, MaxIdle: time.Hour,
+			LoginTimeout: 10 * time.Second, LoginRate: 500, RefusalRate: 30,
 		},
 		WebSocket: WebSocket{
 			Heartbeat: 30 * time.Second, HeartbeatJitter: 0.1, DeadAfter: 90 * time.Second, StallTimeout: time.Minute,

@@ -38,7 +38,7 @@ func validate(c *Config, o Origins, wrong []Problem) []Problem {
 func rules(c *Config) []rule {
 	text := fmt.Sprintf
 	slowest := float64(c.WebSocket.Heartbeat) * (1 + c.WebSocket.HeartbeatJitter)
-	return []rule{
+	return append(mqttRules(c), []rule{
 		{
 			c.TLS.Cert == "" || c.TLS.Key != "", "tls.cert tls.key",
 			"a certificate needs its key", "set tls.key to the file of its private key",
@@ -97,6 +97,27 @@ func rules(c *Config) []rule {
 			text("%d is more than max_connections (%d)", c.WebSocket.MaxConnectionsPerApp, c.WebSocket.MaxConnections),
 			"make it smaller, or max_connections larger",
 		},
+	}...)
+}
+
+func mqttRules(c *Config) []rule {
+	return []rule{
+		{
+			c.MQTT.Cert == "" || c.MQTT.Key != "", "mqtt.cert mqtt.key",
+			"a certificate needs its key", "set mqtt.key to the file of its private key",
+		},
+		{
+			c.MQTT.Key == "" || c.MQTT.Cert != "", "mqtt.key mqtt.cert",
+			"a key needs its certificate", "set mqtt.cert to the file of its certificate",
+		},
+		{
+			c.MQTT.Listen == "" || c.MQTT.TLS == "off" || c.MQTT.Cert != "" || c.TLS.Cert != "", "mqtt.tls mqtt.listen mqtt.cert tls.cert",
+			"TLS needs a certificate, and there is none", "set mqtt.cert and mqtt.key, or tls.cert and tls.key, or mqtt.tls to off",
+		},
+		{
+			c.MQTT.MaxPacket <= c.MQTT.Memory, "mqtt.memory mqtt.max_packet",
+			fmt.Sprintf("%v is less than one message may have (max_packet, %v)", c.MQTT.Memory, c.MQTT.MaxPacket), "make it at least max_packet",
+		},
 	}
 }
 
@@ -107,10 +128,21 @@ func (c *Config) Warnings() []string {
 	if c.Journal.Sync == "interval" {
 		list = append(list, "journal.sync is interval: a power cut loses the newest accepted events")
 	}
-	if host, _, err := net.SplitHostPort(c.Server.Listen); err == nil && c.TLS.Cert == "" {
-		if ip, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !ip.IsLoopback()) {
-			list = append(list, "tls is off: names and tokens cross the network in the clear unless a proxy in front has TLS")
-		}
+	if c.TLS.Cert == "" && seenByOthers(c.Server.Listen) {
+		list = append(list, "tls is off: names and tokens cross the network in the clear unless a proxy in front has TLS")
+	}
+	if c.MQTT.TLS == "off" && seenByOthers(c.MQTT.Listen) {
+		list = append(list, "mqtt.tls is off: names and passwords cross the network in the clear unless something in front has TLS")
 	}
 	return list
+}
+
+// seenByOthers reports whether other machines reach an address to listen on.
+func seenByOthers(listen string) bool {
+	host, _, err := net.SplitHostPort(listen)
+	if err != nil {
+		return false // it is not listened on
+	}
+	ip, err := netip.ParseAddr(host)
+	return host != "localhost" && (err != nil || !ip.IsLoopback())
 }

@@ -67,6 +67,8 @@ func (s setting) setText(p *string, text string) error {
 		ok = strings.TrimSpace(text) != ""
 	case "address":
 		ok = isAddress(text)
+	case "optional-address":
+		ok = text == "" || isAddress(text)
 	case "zone":
 		ok = isZone(text)
 	case "natsurl":
@@ -132,6 +134,8 @@ func (s setting) expected() string {
 		return "a text that is not empty"
 	case "address":
 		return "an address host:port such as :9000 or 127.0.0.1:9000"
+	case "optional-address":
+		return "an address host:port such as :8883 or 127.0.0.1:8883, or nothing"
 	case "zone":
 		return "Local, UTC or a name of the time zone database such as Asia/Tokyo"
 	case "natsurl":

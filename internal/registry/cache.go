@@ -20,20 +20,23 @@ type snapshot struct {
 
 	sources       map[string]*gatecast.Source   // by name; nobody may change them
 	bySourceToken map[[32]byte]*gatecast.Source // those that have a token, by its hash
+
+	mqttUsers *shelf[*gatecast.MQTTUser] // by name; nobody may change them
 }
 
-// item is a decoded entry: an app, a subscription, a source, a token, or none of
-// them.
+// item is a decoded entry: an app, a subscription, a source, a user for MQTT, a
+// token, or none of them.
 type item struct {
 	rev    uint64
 	app    *gatecast.App
 	sub    *gatecast.Subscription
 	source *gatecast.Source
+	mqtt   *gatecast.MQTTUser
 	token  *tokenItem
 }
 
 func (it item) empty() bool {
-	return it.app == nil && it.sub == nil && it.source == nil && it.token == nil
+	return it.app == nil && it.sub == nil && it.source == nil && it.mqtt == nil && it.token == nil
 }
 
 type tokenItem struct {
@@ -75,6 +78,7 @@ func newCache() *cache {
 		apps: newShelf[*gatecast.App](), subs: newShelf[*gatecast.Subscription](),
 		tokens: map[string]tokenItem{}, byHash: map[[32]byte]auth.Principal{},
 		sources: map[string]*gatecast.Source{}, bySourceToken: map[[32]byte]*gatecast.Source{},
+		mqttUsers: newShelf[*gatecast.MQTTUser](),
 	})
 	return c
 }
@@ -198,6 +202,10 @@ func (s *snapshot) changed(old, now item) *snapshot {
 		next.apps = s.apps.without(old.app.Key)
 	case old.sub != nil:
 		next.subs = s.subs.without(old.sub.ID)
+	case now.mqtt != nil:
+		next.mqttUsers = s.mqttUsers.with(now.mqtt.Name, now.mqtt)
+	case old.mqtt != nil:
+		next.mqttUsers = s.mqttUsers.without(old.mqtt.Name)
 	case now.source != nil || old.source != nil:
 		next.changeSource(old.source, now.source)
 	default: // there are few tokens, and they hardly ever change

@@ -18,6 +18,7 @@ const (
 	subscriptionEntry = "sub."
 	tokenEntry        = "token."
 	sourceEntry       = "source."
+	mqttUserEntry     = "mqttuser."
 )
 
 // recordVersion goes up when an older gatecast would misread a record. The
@@ -157,6 +158,11 @@ func decodeItem(e entry, s *sealer) (item, error) {
 		it.source, err = decodeSource(e.value, s)
 		if err == nil && sourceEntry+it.source.Name != e.key {
 			return item{}, fmt.Errorf("the entry holds another source's record, %s", it.source.Name)
+		}
+	case strings.HasPrefix(e.key, mqttUserEntry):
+		it.mqtt, err = decodeMQTTUser(e.value)
+		if err == nil && mqttUserEntry+it.mqtt.Name != e.key {
+			return item{}, fmt.Errorf("the entry holds another user's record, %s", it.mqtt.Name)
 		}
 	case strings.HasPrefix(e.key, tokenEntry):
 		it.token, err = decodeToken(e.value)

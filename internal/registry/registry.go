@@ -1,13 +1,13 @@
 // Package registry keeps the settings that must survive a restart and be the
 // same on every node: the apps, the subscriptions and the sources with their
-// secrets, and the API tokens.
+// secrets, and the API tokens and the users for MQTT without theirs.
 //
 // It owns the key-value bucket they lie in, the encryption of the secrets, and
 // a snapshot in memory from which everything on a connection's path is
 // answered without I/O. It never speaks HTTP and never makes or checks a
 // signature. Start at [Open]; names and credentials of apps are checked by
-// gatecast.AppSpec, settings by gatecast.SubscriptionSettings and
-// gatecast.SourceSpec.
+// gatecast.AppSpec, settings by gatecast.SubscriptionSettings,
+// gatecast.SourceSpec and gatecast.MQTTUserSpec.
 package registry
 
 import (
@@ -29,6 +29,7 @@ type Options struct {
 	MaxApps          int              // more are refused as a Conflict; default 10,000
 	MaxSubscriptions int              // more are refused as a Conflict; default 10,000
 	MaxSources       int              // more are refused as a Conflict; default 256
+	MaxMQTTUsers     int              // more are refused as a Conflict; default 10,000
 	MaxTokens        int              // more are refused as a Conflict; default 1,000
 	MaxOverlap       time.Duration    // of two secrets in a rotation, longer is Invalid; default 90 days
 	Timeout          time.Duration    // of one request to the bucket, then Unavailable; default 5 s
@@ -41,6 +42,7 @@ func (o Options) withDefaults() Options {
 	o.MaxApps = cmp.Or(o.MaxApps, 10_000)
 	o.MaxSubscriptions = cmp.Or(o.MaxSubscriptions, 10_000)
 	o.MaxSources = cmp.Or(o.MaxSources, 256)
+	o.MaxMQTTUsers = cmp.Or(o.MaxMQTTUsers, 10_000)
 	o.MaxTokens = cmp.Or(o.MaxTokens, 1_000)
 	o.MaxOverlap = cmp.Or(o.MaxOverlap, 90*24*time.Hour)
 	o.Timeout = cmp.Or(o.Timeout, 5*time.Second)
@@ -51,8 +53,8 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Registry holds apps, subscriptions, sources and tokens. Its methods may be called from any
-// goroutine. Reading is answered from memory; a change is on disk when its
+// Registry holds apps, subscriptions, sources, users for MQTT and tokens. Its
+// methods may be called from any goroutine. Reading is answered from memory; a change is on disk when its
 // method returns, visible to this node at once and to others a moment later.
 type Registry struct {
 	opts   Options
@@ -145,6 +147,7 @@ func (r *Registry) decode(e entry) item {
 	it, err := decodeItem(e, r.seal)
 	if err != nil {
 		r.opts.Log.Error("registry entry cannot be read and is left out", "key", e.key, "err", err)
+		return item{} // it may hold what was read before the error
 	}
 	return it
 }

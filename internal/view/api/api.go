@@ -1,5 +1,5 @@
 // Package api is the JSON API for administrators: apps, tokens, connections,
-// subscriptions, sources and status.
+// subscriptions, sources, users for MQTT and status.
 //
 // It owns the routes under /api/v1, the JSON shapes and the OpenAPI document
 // made from them. It never decides what is valid and stores nothing: that is

@@ -78,7 +78,7 @@ func newWorld(t *testing.T) *world {
 	api.Register(mux, api.Options{
 		Apps: reg, Tokens: reg, Status: w.status, Connections: w.peers, Cursors: w.peers,
 		Hooks:     api.Hooks{Subscriptions: reg, Deliveries: w.hooks, DeadLetters: w.hooks, Log: w.hooks, Positions: w.hooks},
-		Upstreams: api.Upstreams{Sources: reg, States: w.other, Quarantine: w.other, Wait: 10 * time.Millisecond},
+		Upstreams: api.Upstreams{Sources: reg, States: w.other, Quarantine: w.other, MQTT: reg, Online: w.other.online, Wait: 10 * time.Millisecond},
 		Guard:     auth.Guard{Tokens: reg}, MaxBody: 2000,
 		Log: slog.New(slog.NewJSONHandler(w.log, nil)),
 	})
@@ -463,17 +463,18 @@ func TestTheOpenAPIDocumentDescribesEveryRoute(t *testing.T) {
 	}
 	slices.Sort(got)
 	want := []string{
-		"DELETE /api/v1/apps/{app_key}", "DELETE /api/v1/quarantine/{id}", "DELETE /api/v1/sources/{name}",
+		"DELETE /api/v1/apps/{app_key}", "DELETE /api/v1/mqtt/users/{name}", "DELETE /api/v1/quarantine/{id}", "DELETE /api/v1/sources/{name}",
 		"DELETE /api/v1/subscriptions/{id}", "DELETE /api/v1/subscriptions/{id}/dead-letters/{seq}",
 		"DELETE /api/v1/subscriptions/{id}/replay", "DELETE /api/v1/tokens/{id}",
 		"GET /api/v1/apps", "GET /api/v1/apps/{app_key}", "GET /api/v1/apps/{app_key}/cursors", "GET /api/v1/apps/{app_key}/secret",
-		"GET /api/v1/connections", "GET /api/v1/quarantine", "GET /api/v1/quarantine/{id}",
+		"GET /api/v1/connections", "GET /api/v1/mqtt/users", "GET /api/v1/mqtt/users/{name}", "GET /api/v1/quarantine", "GET /api/v1/quarantine/{id}",
 		"GET /api/v1/sources", "GET /api/v1/sources/{name}", "GET /api/v1/sources/{name}/token", "GET /api/v1/status", "GET /api/v1/subscriptions", "GET /api/v1/subscriptions/{id}",
 		"GET /api/v1/subscriptions/{id}/dead-letters", "GET /api/v1/subscriptions/{id}/dead-letters/{seq}",
 		"GET /api/v1/subscriptions/{id}/deliveries", "GET /api/v1/subscriptions/{id}/replay", "GET /api/v1/subscriptions/{id}/secret",
 		"GET /api/v1/tokens",
-		"PATCH /api/v1/apps/{app_key}", "PATCH /api/v1/sources/{name}", "PATCH /api/v1/subscriptions/{id}",
+		"PATCH /api/v1/apps/{app_key}", "PATCH /api/v1/mqtt/users/{name}", "PATCH /api/v1/sources/{name}", "PATCH /api/v1/subscriptions/{id}",
 		"POST /api/v1/apps", "POST /api/v1/apps/{app_key}/disable", "POST /api/v1/apps/{app_key}/enable", "POST /api/v1/apps/{app_key}/rotate",
+		"POST /api/v1/mqtt/users", "POST /api/v1/mqtt/users/{name}/rotate",
 		"POST /api/v1/quarantine/{id}/inject", "POST /api/v1/sources", "POST /api/v1/sources/{name}/pause",
 		"POST /api/v1/sources/{name}/reconcile", "POST /api/v1/sources/{name}/resume",
 		"POST /api/v1/subscriptions", "POST /api/v1/subscriptions/{id}/dead-letters/{seq}/resend", "POST /api/v1/subscriptions/{id}/pause",

@@ -46,13 +46,26 @@ type Quarantine interface {
 	Inject(ctx context.Context, q gatecast.Quarantined) (gatecast.Receipt, error)
 }
 
-// Upstreams is what the routes about other servers that events come from work
-// on. All but Wait are required.
+// MQTTUsers is where the users that devices sign in as over MQTT are kept.
+// Errors carry codes, and places as JSON Pointers into the request's body.
+type MQTTUsers interface {
+	CreateMQTTUser(ctx context.Context, spec gatecast.MQTTUserSpec) (*gatecast.MQTTUser, string, error)
+	MQTTUser(name string) (*gatecast.MQTTUser, bool)
+	MQTTUsers() []*gatecast.MQTTUser
+	SetMQTTDevices(ctx context.Context, name string, devices []string) (*gatecast.MQTTUser, error)
+	RotateMQTTUser(ctx context.Context, name string) (*gatecast.MQTTUser, string, error)
+	DeleteMQTTUser(ctx context.Context, name string) error
+}
+
+// Upstreams is what the routes about what events come from work on: other
+// servers, and devices. All but Wait are required.
 type Upstreams struct {
 	Sources    Sources
 	States     SourceStates
 	Quarantine Quarantine
-	Wait       time.Duration // for the end of a look that somebody asked for, less than an answer may take; default 20 s
+	MQTT       MQTTUsers
+	Online     func(user string) int // how many devices are signed in as a user for MQTT, on this node
+	Wait       time.Duration         // for the end of a look that somebody asked for, less than an answer may take; default 20 s
 }
 
 // upstreamRoutes is the part of the route table that is about sources and what
@@ -61,6 +74,8 @@ func (s *server) upstreamRoutes() []route {
 	const all = "/api/v1/sources"
 	const one = all + "/{name}"
 	const kept = "/api/v1/quarantine"
+	const users = "/api/v1/mqtt/users"
+	const user = users + "/{name}"
 	return []route{
 		line(auth.Admin, "POST", all, "create-source", "Take events from a SenseLink server", 201, to(s, s.createSource)),
 		line(auth.Read, "GET", all, "list-sources", "List the sources", 200, to(s, s.listSources)),
@@ -75,5 +90,11 @@ func (s *server) upstreamRoutes() []route {
 		line(auth.Read, "GET", kept+"/{id}", "get-quarantined", "Show something that could not be understood", 200, to(s, s.getQuarantined)),
 		line(auth.Admin, "POST", kept+"/{id}/inject", "inject-quarantined", "Try once more to understand it, as it is or corrected, and store it", 200, to(s, s.injectQuarantined)),
 		line(auth.Admin, "DELETE", kept+"/{id}", "drop-quarantined", "Forget something that could not be understood", 204, to(s, s.dropQuarantined)),
+		line(auth.Admin, "POST", users, "create-mqtt-user", "Let a device, or several, sign in over MQTT", 201, to(s, s.createMQTTUser)),
+		line(auth.Read, "GET", users, "list-mqtt-users", "List the users for MQTT", 200, to(s, s.listMQTTUsers)),
+		line(auth.Read, "GET", user, "get-mqtt-user", "Show a user for MQTT", 200, to(s, s.getMQTTUser)),
+		line(auth.Admin, "PATCH", user, "update-mqtt-user", "Give a user for MQTT other devices", 200, to(s, s.updateMQTTUser)),
+		line(auth.Admin, "POST", user+"/rotate", "rotate-mqtt-user", "Give a user for MQTT another password; the former ends at once", 200, to(s, s.rotateMQTTUser)),
+		line(auth.Admin, "DELETE", user, "delete-mqtt-user", "Delete a user for MQTT, and cut its devices off", 204, to(s, s.deleteMQTTUser)),
 	}
 }
