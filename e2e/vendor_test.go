@@ -159,7 +159,7 @@ func (s *server) addVendor(t *testing.T, v *vendor, settings ...string) {
 	args := append([]string{
 		"source", "add", v.name, "--server", s.base, "--token", s.token, "--json",
 		"--app-key", v.key, "--app-secret", v.secret, "--rest", web, "--rest-style", string(v.style),
-		"--rest-every", "10s", "--rest-lookback", "5m", "--rest-zone", "Asia/Tokyo",
+		"--rest-every", "10s", "--rest-lookback", "1m", "--rest-zone", "Asia/Tokyo",
 	}, settings...)
 	if v.back == nil {
 		args = append(args, "--url", "ws"+strings.TrimPrefix(web, "http"))
