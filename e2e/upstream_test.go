@@ -43,6 +43,7 @@ type play struct {
 	server  *server
 	vendors []*vendor
 	notary  *notary
+	heirs   []*heir
 }
 
 // newPlay starts all of them, and returns when every source is live.
@@ -57,6 +58,9 @@ func newPlay(t *testing.T, rng *rand.Rand) *play {
 	}
 	p.vendors[2].back = newProxy(t)
 	p.vendors[2].back.leadTo(p.server)
+	for _, c := range usableStocks(t)[:1] {
+		p.heirs = append(p.heirs, newHeir(t, p.server, c)) // before the first event
+	}
 	for _, v := range p.vendors {
 		p.server.addVendor(t, v)
 	}
@@ -119,6 +123,9 @@ func (p *play) crash(t *testing.T) {
 	p.server = start(t, p.data)
 	p.notary.follow(p.server)
 	p.vendors[2].back.leadTo(p.server)
+	for _, k := range p.heirs {
+		k.rejoin(t, p.server)
+	}
 }
 
 // settle ends all trouble, and waits until every source is said to be complete
@@ -160,8 +167,14 @@ func (p *play) demand(t *testing.T) (halt func()) {
 // check stops gatecast and holds its journal against the truth.
 func (p *play) check(t *testing.T) {
 	t.Helper()
+	for _, k := range p.heirs {
+		k.untilHas(t, p.server)
+	}
 	p.server.stop(t)
 	events := openJournal(t, p.data)
+	for _, k := range p.heirs {
+		k.checkHeir(t, events)
+	}
 	for _, v := range p.vendors {
 		truth := v.truth(t)
 		compare(t, v, truth, events)
