@@ -19,9 +19,9 @@ type patient struct {
 	app       app
 	net       *proxy
 	judge     func(line string) (int64, error) // see judge; nil: that
-	lives     []*life      // the last one may still go on
-	confirmed gatecast.Seq // what lies up to here must not be sent again
-	surprises int          // lives that ended although nobody ended them
+	lives     []*life                          // the last one may still go on
+	confirmed gatecast.Seq                     // what lies up to here must not be sent again
+	surprises int                              // lives that ended although nobody ended them
 }
 
 // life is one connection of a patient's client, as a rule from the program's

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/standin"
 )
 
 // vendor is one running "gatecast simulate senselink": a server of the vendor's,
@@ -89,6 +91,18 @@ func startVendor(t *testing.T, name string, style gatecast.RESTStyle, first int6
 	return v
 }
 
+// hostVendor is startVendor without a process of its own, for tests of many.
+func hostVendor(t *testing.T, name string, first int64) *vendor {
+	t.Helper()
+	v := &vendor{name: name, style: gatecast.RESTv5, net: newProxy(t)}
+	s := standin.New(standin.Options{Zone: tokyo(), Heartbeat: time.Second, Numbers: standin.Numbers{First: first}})
+	web := httptest.NewServer(s)
+	t.Cleanup(func() { s.Close(); web.CloseClientConnections(); web.Close() })
+	v.base, v.key, v.secret = web.URL, s.AppKey(), s.AppSecret()
+	v.net.leadToAddress(strings.TrimPrefix(v.base, "http://"))
+	return v
+}
+
 // pull pulls a lever of the stand-in.
 func (v *vendor) pull(t *testing.T, lever, body string) {
 	t.Helper()
@@ -153,14 +167,14 @@ func (v *vendor) standing(ctx context.Context, t *testing.T) (st struct {
 }
 
 // addVendor makes a source of a vendor's server, by the command line.
-func (s *server) addVendor(t *testing.T, v *vendor, settings ...string) {
+func (s *server) addVendor(t *testing.T, v *vendor) {
 	t.Helper()
 	web := v.net.base()
-	args := append([]string{
+	args := []string{
 		"source", "add", v.name, "--server", s.base, "--token", s.token, "--json",
 		"--app-key", v.key, "--app-secret", v.secret, "--rest", web, "--rest-style", string(v.style),
 		"--rest-every", "10s", "--rest-lookback", "1m", "--rest-zone", "Asia/Tokyo",
-	}, settings...)
+	}
 	if v.back == nil {
 		args = append(args, "--url", "ws"+strings.TrimPrefix(web, "http"))
 	} else {
@@ -170,11 +184,41 @@ func (s *server) addVendor(t *testing.T, v *vendor, settings ...string) {
 	if err != nil {
 		t.Fatalf("gatecast source add %s: %v: %s", v.name, err, answer)
 	}
-	var made struct{ Path string }
-	if err := json.Unmarshal(answer, &made); err != nil || (made.Path == "") != (v.back == nil) {
-		t.Fatalf("gatecast source add %s printed %s (%v)", v.name, answer, err)
+	v.made(t, answer)
+}
+
+// postVendor is addVendor over the API, for tests of many.
+func (s *server) postVendor(t *testing.T, v *vendor) {
+	t.Helper()
+	web := v.net.base()
+	settings := map[string]any{
+		"name": v.name, "app_key": v.key, "app_secret": v.secret,
+		"rest": map[string]any{"url": web, "style": v.style, "every": "10s", "lookback": "1m", "zone": "Asia/Tokyo"},
 	}
-	v.post = made.Path
+	if v.back == nil {
+		settings["url"] = "ws" + strings.TrimPrefix(web, "http")
+	} else {
+		settings["kind"] = gatecast.SourceSubscription
+	}
+	body, err := json.Marshal(settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, answer, err := s.do(within(t), http.MethodPost, "/api/v1/sources", "application/json", body)
+	if err != nil || status != http.StatusCreated {
+		t.Fatalf("make source %s: %d %s (%v)", v.name, status, answer, err)
+	}
+	v.made(t, []byte(answer))
+}
+
+// made takes note of where the vendor's server is to post.
+func (v *vendor) made(t *testing.T, answer []byte) {
+	t.Helper()
+	var src struct{ Path string }
+	if err := json.Unmarshal(answer, &src); err != nil || (src.Path == "") != (v.back == nil) {
+		t.Fatalf("source %s was made as %s (%v)", v.name, answer, err)
+	}
+	v.post = src.Path
 }
 
 // subscribe has the vendor's server post its events to gatecast, by the call
