@@ -18,17 +18,19 @@ type patient struct {
 	stock
 	app       app
 	net       *proxy
-	lives     []*life      // the last one may still go on
-	confirmed gatecast.Seq // what lies up to here must not be sent again
-	surprises int          // lives that ended although nobody ended them
+	judge     func(line string) (int64, error) // see judge; nil: that
+	lives     []*life                          // the last one may still go on
+	confirmed gatecast.Seq                     // what lies up to here must not be sent again
+	surprises int                              // lives that ended although nobody ended them
 }
 
 // life is one connection of a patient's client, as a rule from the program's
 // start to its end.
 type life struct {
 	*program
-	floor gatecast.Seq  // the patient's confirmed when it began
-	over  chan struct{} // closed when it has ended
+	judge func(line string) (int64, error) // the patient's
+	floor gatecast.Seq                     // the patient's confirmed when it began
+	over  chan struct{}                    // closed when it has ended
 
 	mu      sync.Mutex // guards the fields below; nothing waits under it
 	greeted bool       // it has printed 20000
@@ -69,7 +71,10 @@ func (p *patient) live(t *testing.T, s *server) {
 	t.Helper()
 	p.net.leadTo(s)
 	url := signedURL(p.net.base(), p.app)
-	l := &life{floor: p.confirmed, over: make(chan struct{})}
+	l := &life{judge: p.judge, floor: p.confirmed, over: make(chan struct{})}
+	if l.judge == nil {
+		l.judge = judge
+	}
 	switch {
 	case !p.stays:
 		l.program = p.launch(t, url)
@@ -157,7 +162,7 @@ func (l *life) listen(stays bool) {
 
 // take judges a line at once, so that only numbers have to be kept.
 func (l *life) take(line string) {
-	n, err := judge(line)
+	n, err := l.judge(line)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.last = line
@@ -173,15 +178,24 @@ func (l *life) take(line string) {
 	}
 }
 
-// judge returns the number of the event that a line is, or -1 if it is none.
-// Its bytes must be those of the event.
-func judge(line string) (int64, error) {
+// pushed returns the push that a line is, or nothing if it is none.
+func pushed(line string) (message string, err error) {
 	message, isText := strings.CutPrefix(line, "text ")
 	switch {
 	case !isText && !strings.HasPrefix(line, "open") && !strings.HasPrefix(line, "close "):
-		return -1, fmt.Errorf("it printed %q", line)
+		return "", fmt.Errorf("it printed %q", line)
 	case !isText, message == connected, message == heartbeat:
-		return -1, nil
+		return "", nil
+	}
+	return message, nil
+}
+
+// judge returns the number of the event that a line is, or -1 if it is none.
+// Its bytes must be those of the event.
+func judge(line string) (int64, error) {
+	message, err := pushed(line)
+	if message == "" || err != nil {
+		return -1, err
 	}
 	var m struct{ Data struct{ ID int64 } }
 	if err := json.Unmarshal([]byte(message), &m); err != nil {
@@ -200,7 +214,12 @@ func judge(line string) (int64, error) {
 // It returns how many events came again.
 func (p *patient) check(t *testing.T, events []gatecast.Event, head int) (repeated int) {
 	t.Helper()
-	places := placesOf(t, events)
+	return p.checkPlaces(t, events, placesOf(t, events), head)
+}
+
+// checkPlaces is the same where events have other numbers.
+func (p *patient) checkPlaces(t *testing.T, events []gatecast.Event, places map[int64]int, head int) (repeated int) {
+	t.Helper()
 	next := head // the first place it has not printed yet
 	for i, l := range p.lives {
 		if l.fault != "" {

@@ -39,10 +39,13 @@ func newProxy(t *testing.T) *proxy {
 func (p *proxy) base() string { return "http://" + p.door.Addr().String() }
 
 // leadTo has new connections go to the server.
-func (p *proxy) leadTo(s *server) {
+func (p *proxy) leadTo(s *server) { p.leadToAddress(s.output.address) }
+
+// leadToAddress is the same for any server.
+func (p *proxy) leadToAddress(address string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.target = s.output.address
+	p.target = address
 }
 
 func (p *proxy) accept() {

@@ -30,13 +30,15 @@ func (p *parts) buildUpstreams(zone *time.Location) (u upstreams, err error) {
 	}
 	decode := ingestOptions(p.cfg, zone, p.log).Decode
 	decode.Photos = p.pictures.store.Lenient()
-	// Each of the two tells the other something. Neither does before they run.
+	// Who asks and who takes in tell each other something. They do not before
+	// they run.
 	var follower *pull.Follower
+	var receiver *push.Receiver
 	u.reconciler, err = reconcile.New(
 		reconcile.Parts{Sources: p.registry, Journal: p.journal, Hub: p.hub, Quarantine: u.quarantine},
 		reconcile.Options{
 			Dir: filepath.Join(p.dataDir, "sources"), Decode: decode, Log: p.log,
-			Suspect: func(name, why string) { follower.Suspect(name, why) },
+			Suspect: func(name, why string) { follower.Suspect(name, why); receiver.Suspect(name, why) },
 		},
 	)
 	if err != nil {
@@ -46,7 +48,8 @@ func (p *parts) buildUpstreams(zone *time.Location) (u upstreams, err error) {
 		pull.Parts{Sources: p.registry, Journal: p.journal, Quarantine: u.quarantine},
 		pull.Options{Decode: decode, StoreTimeout: p.cfg.Ingest.StoreTimeout, OnConnect: u.reconciler.Connected, Log: p.log},
 	)
-	u.follower, u.receiver = follower, push.NewReceiver(p.ingest, p.registry, u.quarantine)
+	receiver = push.NewReceiver(p.ingest, p.registry, u.quarantine, push.ReceiverOptions{OnConnect: u.reconciler.Connected})
+	u.follower, u.receiver = follower, receiver
 	return u, nil
 }
 

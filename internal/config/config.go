@@ -79,7 +79,7 @@ type Ingest struct {
 	ReadTimeout  time.Duration `toml:"read_timeout" desc:"How long a sender may take to send its body." min:"1s" max:"1h"`
 	MaxWait      time.Duration `toml:"max_wait" desc:"How long events may expect to wait for the disk. When what waits already needs longer than that, senders get 503 at once, before their body is read, instead of waiting longer and longer. Must be shorter than store_timeout." min:"10ms" max:"5m"`
 	StoreTimeout time.Duration `toml:"store_timeout" desc:"How long the journal may take to store a request. Then the sender gets 503: whether its events are stored is unknown, and sending them again with the same IDs is harmless." min:"1s" max:"10m"`
-	MaxInflight  Size          `toml:"max_inflight" desc:"Memory for the bodies of all requests at work, counted as they arrive. Beyond it senders get 503 and a Retry-After." min:"1MiB"`
+	MaxInflight  Size          `toml:"max_inflight" desc:"Memory for the bodies of all requests at work, counted as they arrive. Beyond it senders get 503 and a Retry-After. Sources that post have a quarter of it besides." min:"1MiB"`
 }
 
 // Photos bounds the images that are kept.

@@ -99,3 +99,22 @@ func TestWhoIsPausedChangedOrDeletedIsConnectedNoLonger(t *testing.T) {
 		b.status(t, "", "")
 	})
 }
+
+func TestWhoMayNotLogInYetIsNotLive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := serve(t, sessions(t, func(s session) {
+			s.welcome()
+			s.hold()
+		}))
+		b := follow(t, network, Options{LoginsPerMinute: 1})
+		b.status(t, gatecast.SourceLive, "")
+		b.sources.change("hq", func(s gatecast.Source) *gatecast.Source {
+			s.Settings.AppSecret = "another"
+			return &s
+		})
+		pass(2 * time.Second) // of them, the goodbye takes one
+		b.status(t, gatecast.SourceConnecting, "was logged in 1 times within a minute")
+		pass(time.Minute)
+		b.status(t, gatecast.SourceLive, "")
+	})
+}

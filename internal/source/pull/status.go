@@ -42,15 +42,22 @@ func (w *worker) become(status gatecast.SourceStatus, reason string) {
 	}
 }
 
-// dials takes note of an attempt to connect. Who was refused, or is suspected,
-// stays so until it is known to be otherwise.
+// dials takes note of an attempt to connect.
 func (w *worker) dials(leave context.CancelCauseFunc) {
 	w.shared.mu.Lock()
 	w.shared.leave = leave
+	w.shared.mu.Unlock()
+	w.unlive("")
+}
+
+// unlive takes note that there is no connection. Who was refused, or is
+// suspected, stays so until it is known to be otherwise.
+func (w *worker) unlive(reason string) {
+	w.shared.mu.Lock()
 	status := w.shared.view.Status
 	w.shared.mu.Unlock()
 	if status == gatecast.SourceLive || status == gatecast.SourcePaused {
-		w.become(gatecast.SourceConnecting, "")
+		w.become(gatecast.SourceConnecting, reason)
 	}
 }
 

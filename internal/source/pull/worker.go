@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -90,6 +91,7 @@ func (w *worker) run(ctx context.Context) {
 			continue
 		}
 		if wait := w.pace.untilLogin(time.Now()); wait > 0 {
+			w.unlive(fmt.Sprintf("it was logged in %d times within a minute, and more would only make it refuse us", w.pace.perMinute))
 			w.rest(ctx, wait)
 			continue
 		}

@@ -23,6 +23,7 @@ type desk struct {
 	live    bool                 // the latest post was answered with 200
 	paused  string               // as it was when somebody last looked
 	why     string               // it is not live
+	doubt   string               // why it counts as stalled; empty: it does not
 }
 
 // decoder returns what understands a source's posts, in the zone that is set
@@ -68,14 +69,32 @@ func (d *desk) rubbish() {
 	d.view.Rubbish++
 }
 
-// answered takes note of a post that was answered with 200.
-func (d *desk) answered(now time.Time) {
+// answered takes note of a post that was answered with 200, and reports whether
+// the server was not live before it.
+func (d *desk) answered(now time.Time) (news bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.view.LastSign = now
-	if !d.live {
-		d.live, d.why, d.view.Since = true, "", now
+	if d.live && d.doubt == "" {
+		return false
 	}
+	d.live, d.why, d.doubt, d.view.Since = true, "", "", now
+	return true
+}
+
+// suspect takes note of what is held against a server that was live, and
+// reports whether nothing was before.
+func (d *desk) suspect(now time.Time, why string) (news bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.live {
+		return false
+	}
+	if news = d.doubt == ""; news {
+		d.view.Since = now
+	}
+	d.doubt = why + "; the server posts nothing more after a failure, until its subscription is set again"
+	return news
 }
 
 // refused takes note of one that was not: the server's last, if it is the
@@ -87,7 +106,7 @@ func (d *desk) refused(now time.Time, err error) {
 	if d.live || d.view.Since.IsZero() {
 		d.view.Since = now
 	}
-	d.live = false
+	d.live, d.doubt = false, ""
 	d.why = "its latest post was refused, and the server may post nothing more until its subscription is set again: " + reasonOf(err)
 }
 
@@ -99,7 +118,7 @@ func (d *desk) state(src *gatecast.Source, now time.Time) gatecast.SourceState {
 	if d.paused != src.Paused || d.view.Since.IsZero() {
 		d.paused, d.view.Since = src.Paused, now
 		if d.paused != "" { // afterwards it is not known whether the server still posts
-			d.live, d.why = false, "nothing was posted by the server since the pause"
+			d.live, d.doubt, d.why = false, "", "nothing was posted by the server since the pause"
 		}
 	}
 	v := d.view
@@ -107,6 +126,8 @@ func (d *desk) state(src *gatecast.Source, now time.Time) gatecast.SourceState {
 	switch {
 	case d.paused != "":
 		v.Status, v.Reason = gatecast.SourcePaused, d.paused
+	case d.doubt != "":
+		v.Status, v.Reason = gatecast.SourceStalled, d.doubt
 	case d.live:
 		v.Status = gatecast.SourceLive
 	default:

@@ -38,21 +38,40 @@ type Quarantine interface {
 // somebody sets it again there. What it had meanwhile, only asking it brings
 // (see source/reconcile).
 type Receiver struct {
+	opts       ReceiverOptions
 	door       *Handler
 	sources    Sources
 	quarantine Quarantine
 	metrics    *receiverMetrics
+	budget     budget
 
 	// mu guards desks. It is held only for map work.
 	mu    sync.Mutex
 	desks map[string]*desk // by name of the source; as many as there are sources
 }
 
-// NewReceiver returns a receiver that shares the limits, the memory and the
-// journal of another door.
-func NewReceiver(door *Handler, sources Sources, quarantine Quarantine) *Receiver {
+// ReceiverOptions tunes a Receiver. The zero value suits.
+type ReceiverOptions struct {
+	// OnConnect is called when a server posts of which that was not known: after
+	// the start, a pause or a failure, or when it was suspected. What it had
+	// before is then to be fetched by other ways. It must not block. Default:
+	// nothing.
+	OnConnect func(name string)
+}
+
+func (o ReceiverOptions) withDefaults() ReceiverOptions {
+	if o.OnConnect == nil {
+		o.OnConnect = func(string) {}
+	}
+	return o
+}
+
+// NewReceiver returns a receiver that shares the limits and the journal of
+// another door. The memory that its bodies may take is a quarter of what that
+// door has, and its own: other senders come again when there is none.
+func NewReceiver(door *Handler, sources Sources, quarantine Quarantine, o ReceiverOptions) *Receiver {
 	return &Receiver{
-		door: door, sources: sources, quarantine: quarantine,
+		opts: o.withDefaults(), door: door, budget: budget{max: max(door.opts.MaxInflight/4, door.opts.Decode.MaxBody)}, sources: sources, quarantine: quarantine,
 		metrics: newReceiverMetrics(), desks: make(map[string]*desk),
 	}
 }
@@ -77,7 +96,9 @@ func (rc *Receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		rc.refuse(w, r, d, err)
 		return
 	}
-	d.answered(rc.door.opts.Now())
+	if d.answered(rc.door.opts.Now()) {
+		rc.opts.OnConnect(d.name)
+	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	_, _ = w.Write([]byte(thanks)) // the sender is gone if this fails; what it sent is stored
@@ -148,6 +169,19 @@ func (rc *Receiver) State(name string) gatecast.SourceState {
 		return gatecast.SourceState{Name: name}
 	}
 	return rc.desk(src).state(src, rc.door.opts.Now())
+}
+
+// Suspect tells that a source has events that it should have posted, and did
+// not; why goes into its state. It counts as stalled until it posts again. Of a
+// source that is not live this says nothing new.
+func (rc *Receiver) Suspect(name, why string) {
+	src, there := rc.sources.Source(name)
+	if !there || src.Settings.Kind != gatecast.SourceSubscription {
+		return
+	}
+	if rc.desk(src).suspect(rc.door.opts.Now(), why) {
+		rc.door.opts.Log.Warn("source is stalled", "source", name, "reason", why)
+	}
 }
 
 // Inject understands q.Body as if it came from q.Source now, and stores it. Its

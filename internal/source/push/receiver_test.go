@@ -55,6 +55,7 @@ type site struct {
 	sources *registry
 	attic   *attic
 	log     bytes.Buffer
+	heard   []string // by OnConnect
 }
 
 func newSite(o Options) *site {
@@ -63,7 +64,9 @@ func newSite(o Options) *site {
 		Settings: gatecast.SourceSettings{Kind: gatecast.SourceSubscription, Company: 7},
 	}}}
 	o.Log = slog.New(slog.NewTextHandler(&s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	s.Receiver = NewReceiver(New(s.journal, o), s.sources, s.attic)
+	s.Receiver = NewReceiver(New(s.journal, o), s.sources, s.attic, ReceiverOptions{
+		OnConnect: func(name string) { s.heard = append(s.heard, name) },
+	})
 	mux := http.NewServeMux()
 	mux.Handle("POST /ingest/senselink/{token}", s.Receiver)
 	s.Handler = mux
@@ -181,6 +184,42 @@ func TestHowASourceStands(t *testing.T) {
 	}
 }
 
+func TestASourceThatPostsNothingMoreIsStalledUntilItPostsAgain(t *testing.T) {
+	s := newSite(Options{})
+	want := func(status gatecast.SourceStatus, reason string, heard int) {
+		t.Helper()
+		st := s.State("office")
+		if st.Status != status || !strings.Contains(st.Reason, reason) || len(s.heard) != heard {
+			t.Errorf("%+v, want %s because of %q; heard %q", st, status, reason, s.heard)
+		}
+	}
+	s.Suspect("office", "5 events were not pushed")
+	want(gatecast.SourceWaiting, "yet", 0)
+	thanked(t, s.post(numbered))
+	want(gatecast.SourceLive, "", 1)
+	s.Suspect("nobody", "5 events were not pushed")
+	want(gatecast.SourceLive, "", 1)
+	s.Suspect("office", "5 events were not pushed")
+	want(gatecast.SourceStalled, "5 events were not pushed", 1)
+	thanked(t, s.post(numbered))
+	thanked(t, s.post(numbered))
+	want(gatecast.SourceLive, "", 2)
+	s.Suspect("office", "5 events were not pushed")
+	refusal(t, s.post("{"), 400)
+	want(gatecast.SourceWaiting, "may post nothing more", 2)
+	thanked(t, s.post(numbered))
+	want(gatecast.SourceLive, "", 3)
+}
+
+func TestOtherSendersDoNotCrowdASourceOut(t *testing.T) {
+	s := newSite(Options{MaxInflight: 1000, Decode: senselink.Options{MaxBody: 1000}})
+	s.door.budget.used = 1000
+	refusal(t, post(s.door, numbered, "application/json"), 503)
+	thanked(t, s.post(numbered))
+	s.budget.used = 1000
+	refusal(t, s.post(numbered), 503)
+}
+
 func TestWhatCannotBeUnderstoodIsRefusedAndKept(t *testing.T) {
 	huge := `{"eventType":30000,"data":{"x":"` + strings.Repeat("x", 2000) + `"}}`
 	for body, status := range map[string]int{
@@ -195,8 +234,8 @@ func TestWhatCannotBeUnderstoodIsRefusedAndKept(t *testing.T) {
 		if strings.Contains(s.log.String(), token) {
 			t.Errorf("the log tells the token: %s", &s.log)
 		}
-		if s.door.budget.used != 0 {
-			t.Errorf("%d bytes still reserved", s.door.budget.used)
+		if s.budget.used != 0 {
+			t.Errorf("%d bytes still reserved", s.budget.used)
 		}
 	}
 	s := newSite(Options{})
@@ -277,7 +316,7 @@ func TestAServerThatPostsSlowlyIsSentAway(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, _ = io.Copy(io.Discard, answer.Body)
-		if answer.StatusCode != 503 || len(s.attic.kept) > 0 || s.door.budget.used != 0 {
+		if answer.StatusCode != 503 || len(s.attic.kept) > 0 || s.budget.used != 0 {
 			t.Errorf("%d, kept %q", answer.StatusCode, s.attic.kept)
 		}
 	})

@@ -48,7 +48,7 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) (gatecast.Rece
 		return gatecast.Receipt{}, err
 	}
 	at := "body"
-	body := h.open(w, r, compressed, end)
+	body := h.open(w, r, &h.budget, compressed, end)
 	defer body.giveBack()
 	l.body = body
 	received := func() {
@@ -77,7 +77,8 @@ type arrival struct {
 	deadline func(time.Time) error
 }
 
-func (h *Handler) open(w http.ResponseWriter, r *http.Request, compressed bool, end time.Time) *arrival {
+// open makes a body readable, on account of a budget.
+func (h *Handler) open(w http.ResponseWriter, r *http.Request, b *budget, compressed bool, end time.Time) *arrival {
 	deadline := http.NewResponseController(w).SetReadDeadline
 	var plain io.Reader = &bodyReader{
 		src: http.MaxBytesReader(w, r.Body, h.opts.Decode.MaxBody), opts: &h.opts, end: end, deadline: deadline,
@@ -85,7 +86,7 @@ func (h *Handler) open(w http.ResponseWriter, r *http.Request, compressed bool, 
 	if compressed {
 		plain = &gzipReader{src: plain}
 	}
-	return &arrival{chargedReader{src: plain, door: h}, deadline}
+	return &arrival{chargedReader{src: plain, door: h, budget: b}, deadline}
 }
 
 // received ends the deadline of a body that has been read to its end. It must be
@@ -98,15 +99,16 @@ func (a *arrival) received() { _ = a.deadline(time.Time{}) }
 // announces: many senders that announce much and send nothing would otherwise
 // shut the door to all others.
 type chargedReader struct {
-	src  io.Reader
-	door *Handler
-	size int64 // charged so far
+	src    io.Reader
+	door   *Handler
+	budget *budget
+	size   int64 // charged so far
 }
 
 // Read reads from the body, and fails when the budget is spent.
 func (c *chargedReader) Read(p []byte) (int, error) {
 	n, err := c.src.Read(p)
-	if !c.door.budget.take(int64(n)) {
+	if !c.budget.take(int64(n)) {
 		e := gatecast.Errorf(gatecast.Unavailable, "too many bodies are being received at once")
 		e.Remedy = "send it again in a moment, or raise ingest.max_inflight in the configuration"
 		e.Retry = time.Second
@@ -118,7 +120,7 @@ func (c *chargedReader) Read(p []byte) (int, error) {
 }
 
 func (c *chargedReader) giveBack() {
-	c.door.budget.give(c.size)
+	c.budget.give(c.size)
 	c.door.metrics.inflight.Sub(float64(c.size))
 }
 

@@ -43,7 +43,7 @@ func (o *office) Append(_ context.Context, events []gatecast.Event) (gatecast.Re
 
 func TestTheVendorsServerGoesOnPosting(t *testing.T) {
 	o := &office{t: t, ids: make(chan string, 100)}
-	receiver := push.NewReceiver(push.New(o, push.Options{}), o, o)
+	receiver := push.NewReceiver(push.New(o, push.Options{}), o, o, push.ReceiverOptions{})
 	mux := http.NewServeMux()
 	mux.Handle("POST /ingest/senselink/{token}", receiver)
 	srv := httptest.NewServer(mux)

@@ -38,7 +38,7 @@ func (rc *Receiver) read(w http.ResponseWriter, r *http.Request) (body []byte, f
 	end := h.begin(w)
 	f, _ = formatOf(r.Header.Get("Content-Type"))
 	compressed, unknown := packed(r)
-	a := h.open(w, r, compressed, end)
+	a := h.open(w, r, &rc.budget, compressed, end)
 	var b bytes.Buffer
 	n, err := b.ReadFrom(io.LimitReader(a, h.opts.Decode.MaxBody+1))
 	switch own := (*gatecast.Error)(nil); {

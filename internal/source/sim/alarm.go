@@ -8,6 +8,7 @@ import (
 // alarm is one alarm through all its states.
 type alarm struct {
 	rule   alarmRule
+	id     int64     // the same in all its states; 0 before it becomes active
 	trace  string    // made when it becomes active
 	photo  string    // image ID; empty if the device takes none
 	opened time.Time // real time it became active; zero before

@@ -127,7 +127,7 @@ func TestEveryEventIsWellFormed(t *testing.T) {
 			seen[fmt.Sprint("mode ", m.Data.EntryMode)] = true
 		} else {
 			complaints = checkAlarm(m, at, lastAlarm)
-			lastAlarm = m.Data.ID
+			lastAlarm = max(lastAlarm, m.Data.ID)
 			seen[fmt.Sprint("alarm ", m.Data.Code)] = true
 		}
 		if len(complaints) > 0 {
@@ -179,7 +179,7 @@ func checkAlarm(m message, at time.Time, last int64) (bad []string) {
 	option, known := release[d.Code]
 	now := at.In(time.FixedZone("", 9*3600)).Format("2006-01-02 15:04:05")
 	for what, ok := range map[string]bool{
-		"id":            d.ID > last,
+		"id":            d.Status == 1 && d.ID > last || d.Status > 1 && d.ID > 0 && d.ID <= last,
 		"code":          known,
 		"resloveOption": d.ResloveOption == option,
 		"level":         d.Level == 1 || d.Level == 2,
@@ -209,7 +209,7 @@ func TestAnAlarmPassesThroughItsStatesInOrder(t *testing.T) {
 			if d.Status != before.Data.Status+1 || d.Status > 1 && d.ResloveOption == 0 {
 				t.Fatalf("status %d after %d: %s", d.Status, before.Data.Status, body)
 			}
-			if b := before.Data; d.Status > 1 && (b.Code != d.Code || b.DeviceSN != d.DeviceSN ||
+			if b := before.Data; d.Status > 1 && (b.ID != d.ID || b.Code != d.Code || b.DeviceSN != d.DeviceSN ||
 				b.AlarmTime != d.AlarmTime || b.AlarmPhoto != d.AlarmPhoto) {
 				t.Fatalf("alarm changed between its states: %s", body)
 			}
@@ -335,15 +335,15 @@ func TestRunEndsWithAnErrorThatWillNotPass(t *testing.T) {
 }
 
 func TestASiteStartedAgainDoesNotUseItsIDsAgain(t *testing.T) {
-	used := map[int64]bool{}
+	used := map[string]bool{}
 	for _, at := range []time.Time{start(), start().Add(5 * time.Minute)} {
 		s := sim.New(sim.Options{Rate: 30, Start: at})
 		for now := at; now.Before(at.Add(4 * time.Minute)); {
 			var body []byte
 			body, now = s.Next()
 			m := read(t, body)
-			if id := m.Data.ID*100000 + int64(m.Code); used[id] {
-				t.Fatalf("ID %d is used again", m.Data.ID)
+			if id := fmt.Sprint(m.Code, m.Data.ID, m.Data.Status); used[id] {
+				t.Fatalf("ID %d is used again: %s", m.Data.ID, body)
 			} else {
 				used[id] = true
 			}

@@ -151,20 +151,20 @@ type alarmData struct {
 }
 
 // alarm writes an alarm step down as a push message. The first state of an
-// alarm fixes its serial number, its time and its photo.
+// alarm fixes its numbers, its time and its photo.
 func (w *writer) alarm(st step, at time.Time) []byte {
-	w.lastAlarm++
 	at = at.In(w.zone)
 	a := st.alarm
 	if st.status == active {
-		a.opened = at
+		w.lastAlarm++
+		a.id, a.opened = w.lastAlarm, at
 		a.trace = fmt.Sprintf("%08x-%d-%d", w.rng.Uint32(), a.rule.code, at.Unix())
 		if a.rule.photo {
 			a.photo = w.images.next(at)
 		}
 	}
 	d := alarmData{
-		ID: w.lastAlarm, Level: a.rule.level, Code: a.rule.code, Description: a.rule.text,
+		ID: a.id, Level: a.rule.level, Code: a.rule.code, Description: a.rule.text,
 		Status: st.status, TraceID: a.trace,
 		DeviceID: st.dev.id, DeviceName: st.dev.name, DeviceSN: st.dev.sn, DeviceLocation: st.dev.location,
 		AlarmTime: a.opened.Format(timeText), AlarmPhoto: a.photo, ResloveOption: a.rule.release,
