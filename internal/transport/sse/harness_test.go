@@ -3,6 +3,7 @@ package sse
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -207,6 +208,9 @@ func (s *site) get(query string, headers ...string) (*http.Response, context.Can
 		r.Header.Set(name, value)
 	}
 	res, err := s.client().Do(r)
+	for s.front.EnableHTTP2 && errors.Is(err, io.ErrUnexpectedEOF) { // net/http's server waits for two seconds for a client's first frame
+		res, err = s.client().Do(r)
+	}
 	if err != nil {
 		cancel()
 		s.t.Fatal(err)
