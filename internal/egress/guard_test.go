@@ -6,7 +6,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/gatecast/gatecast"
 	"pgregory.net/rapid"
@@ -30,7 +29,7 @@ func TestNoConnectionIsMadeToAnAddressThatIsNotAllowed(t *testing.T) {
 		"169.254.169.254", "169.254.1.1", "[fe80::1]", "100.100.100.200", "[fd00:ec2::254]", "10.0.0.1",
 		"172.16.0.1", "192.168.0.1", "100.64.0.1", "[fc00::1]", "224.0.0.1", "[ff02::1]", "255.255.255.255", "240.0.0.1",
 	} {
-		a := post(t, c, "http://"+host+":"+v4.port()+"/", 2*time.Second)
+		a := post(t, c, "http://"+host+":"+v4.port()+"/", patience)
 		if a.Err == nil {
 			t.Errorf("%s: status %d, want to be refused", host, a.Status)
 		}
@@ -40,7 +39,7 @@ func TestNoConnectionIsMadeToAnAddressThatIsNotAllowed(t *testing.T) {
 	}
 	v6 := serve(t, "[::1]:0", answering(ok))
 	for _, host := range []string{"[::1]", "[0:0:0:0:0:0:0:1]", "[::]", "localhost"} {
-		post(t, c, "http://"+host+":"+v6.port()+"/", 2*time.Second)
+		post(t, c, "http://"+host+":"+v6.port()+"/", patience)
 	}
 	if n := v6.accepted.Load(); n != 0 {
 		t.Errorf("%d connections were made over IPv6", n)
@@ -57,7 +56,7 @@ func TestARefusedAddressIsNamedWithItsRemedy(t *testing.T) {
 		{"http://[fe80::1]/", "fe80::1 is a link-local address", "no setting", "the address fe80::1 is not allowed"},
 		{"http://0.0.0.0/", "0.0.0.0 is an unspecified address", "no setting", "the address 0.0.0.0 is not allowed"},
 	} {
-		a := post(t, c, want.url, time.Second)
+		a := post(t, c, want.url, patience)
 		for from, err := range map[string]error{"Post": a.Err, "Check": c.Check(t.Context(), want.url)} {
 			var e *gatecast.Error
 			if !errors.As(err, &e) || e.Code != gatecast.Forbidden || e.Message != want.message || !strings.Contains(e.Remedy, want.remedy) {
@@ -74,14 +73,14 @@ func TestWhatTheOperatorAllowsIsLetThrough(t *testing.T) {
 	s := serve(t, "127.0.0.1:0", answering(ok))
 	for _, prefix := range []string{"127.0.0.1/32", "127.0.0.0/8", "::ffff:127.0.0.0/104", "0.0.0.0/0"} {
 		c := newClient(t, Options{Allow: []netip.Prefix{netip.MustParsePrefix(prefix)}})
-		if a := post(t, c, s.url(), time.Second); a.Status != 200 {
+		if a := post(t, c, s.url(), patience); a.Status != 200 {
 			t.Errorf("%s: %v", prefix, a.Err)
 		}
 		if err := c.Check(t.Context(), s.url()); err != nil {
 			t.Errorf("%s: %v", prefix, err)
 		}
 	}
-	if a := post(t, newClient(t, Options{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.2/32")}}), s.url(), time.Second); a.Err == nil {
+	if a := post(t, newClient(t, Options{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.2/32")}}), s.url(), patience); a.Err == nil {
 		t.Error("127.0.0.1 is let through, 127.0.0.2 is allowed")
 	}
 }
@@ -175,7 +174,7 @@ func TestANameIsJudgedByWhatItMeansWhenTheConnectionIsMade(t *testing.T) {
 	if err := c.Check(t.Context(), url); err != nil {
 		t.Fatalf("a name is not looked up when it is chosen: %v", err)
 	}
-	a := post(t, c, url, 2*time.Second)
+	a := post(t, c, url, patience)
 	if gatecast.CodeOf(a.Err) != gatecast.Forbidden {
 		t.Errorf("status %d, error %v, want Forbidden", a.Status, a.Err)
 	}
@@ -188,7 +187,7 @@ func TestARedirectIsAnAnswerAndIsNotFollowed(t *testing.T) {
 	target := serve(t, "127.0.0.1:0", answering(ok))
 	for _, status := range []string{"301", "302", "303", "307", "308"} {
 		s := serve(t, "127.0.0.1:0", answering("HTTP/1.1 "+status+" Go\r\nLocation: "+target.url()+"\r\nContent-Length: 0\r\n\r\n"))
-		if a := post(t, newClient(t, Options{Allow: loopback()}), s.url(), time.Second); a.Status < 300 || a.Status > 399 {
+		if a := post(t, newClient(t, Options{Allow: loopback()}), s.url(), patience); a.Status < 300 || a.Status > 399 {
 			t.Errorf("%s: status %d, error %v", status, a.Status, a.Err)
 		}
 	}
@@ -202,7 +201,7 @@ func TestTheEnvironmentsProxyIsNotAsked(t *testing.T) {
 	s := serve(t, "127.0.0.1:0", answering(ok))
 	c := newClient(t, Options{Allow: loopback(), Resolver: resolver})
 	// By name: no client asks a proxy for a loopback address. See TestMain.
-	if a := post(t, c, "http://endpoint.test:"+s.port()+"/", 2*time.Second); a.Status != 200 {
+	if a := post(t, c, "http://endpoint.test:"+s.port()+"/", patience); a.Status != 200 {
 		t.Error(a.Err)
 	}
 	if n := s.accepted.Load(); n != 1 {

@@ -47,6 +47,20 @@ func newClient(t testing.TB, o Options) *Client {
 	return c
 }
 
+// patience is the time for requests that end before. It decides only how late
+// a broken test fails.
+const patience = 2 * time.Minute
+
+// patiently tries with more and more time until what comes is as it should be:
+// what ends by its timeout is to end soon, but a busy machine must get that far.
+func patiently(try func(timeout time.Duration, last bool) (fine bool)) {
+	for timeout := 300 * time.Millisecond; ; timeout *= 10 {
+		if last := timeout >= 30*time.Second; try(timeout, last) || last {
+			return
+		}
+	}
+}
+
 // post posts, and holds every answer to being one thing or the other.
 func post(t testing.TB, c *Client, url string, timeout time.Duration) Answer {
 	t.Helper()

@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -14,21 +15,24 @@ import (
 	"github.com/gatecast/gatecast/internal/standin"
 )
 
-// site is a stand-in for the vendor's server on a real socket, and who follows
-// it.
+// site is a stand-in for the vendor's server, as a rule on a real socket, and
+// who follows it.
 type site struct {
 	*bench
 	server *standin.Server
-	web    *httptest.Server
 	added  int
 }
+
+// patience is how long a test waits for what must come. It decides only how
+// late a broken test fails.
+const patience = 2 * time.Minute
 
 // until waits for something that happens on other goroutines.
 func until(t *testing.T, what string, is func() bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	late := time.NewTimer(30 * time.Second)
+	late := time.NewTimer(patience)
 	defer late.Stop()
 	for !is() {
 		select {
@@ -42,20 +46,36 @@ func until(t *testing.T, what string, is func() bool) {
 func newSite(t *testing.T, so standin.Options, start func(*httptest.Server), change func(*gatecast.Source, *Options)) *site {
 	t.Helper()
 	s := &site{server: standin.New(so)}
-	s.web = httptest.NewUnstartedServer(s.server)
-	start(s.web)
+	web := httptest.NewUnstartedServer(s.server)
+	start(web)
 	t.Cleanup(func() {
-		s.web.CloseClientConnections()
-		s.web.Close()
+		web.CloseClientConnections()
+		web.Close()
 		s.server.Close()
 	})
+	s.follow(t, web.URL, nil, change)
+	return s
+}
+
+// simulated runs a test with a stand-in in time and on a network of its own.
+func simulated(t *testing.T, so standin.Options, change func(*gatecast.Source, *Options), test func(*testing.T, *site)) {
+	synctest.Test(t, func(t *testing.T) {
+		pass(27 * 365 * 24 * time.Hour) // timestamps have 13 digits since 2001
+		s := &site{server: standin.New(so)}
+		network := serve(t, s.server)
+		t.Cleanup(s.server.Close)
+		s.follow(t, "http://gate.example", network, change)
+		test(t, s)
+	})
+}
+
+func (s *site) follow(t *testing.T, url string, network *pipes, change func(*gatecast.Source, *Options)) {
 	src := upstream("hq")
-	src.Settings.URL = strings.Replace(s.web.URL, "http", "ws", 1)
+	src.Settings.URL = strings.Replace(url, "http", "ws", 1)
 	src.Settings.AppKey, src.Settings.AppSecret = s.server.AppKey(), s.server.AppSecret()
 	o := Options{LoginsPerMinute: 1000, Rand: func() float64 { return 0.1 }}
 	change(src, &o)
-	s.bench = (&bench{sources: newRegistry(src), journal: &journal{}, shelf: &shelf{}, log: &logs{}}).run(t, nil, o)
-	return s
+	s.bench = (&bench{sources: newRegistry(src), journal: &journal{}, shelf: &shelf{}, log: &logs{}}).run(t, network, o)
 }
 
 func (s *site) is(t *testing.T, status gatecast.SourceStatus) {
@@ -98,6 +118,11 @@ func (s *site) add(t *testing.T, n int) (ids []string) {
 func (s *site) has(t *testing.T, ids []string) {
 	t.Helper()
 	want := strings.Join(ids, " ")
+	defer func() {
+		if t.Failed() {
+			t.Logf("the journal has %s\nwant %s\n%s", s.journal.stored(), want, s.log)
+		}
+	}()
 	until(t, fmt.Sprintf("for %d events", len(ids)), func() bool { return s.journal.stored() == want })
 }
 
@@ -164,23 +189,29 @@ func TestAStandInThatCutsOrRestartsIsFollowedAgain(t *testing.T) {
 }
 
 func TestAStandInThatHangsIsDialledAnew(t *testing.T) {
-	connects := make(chan string, 100)
-	s := newSite(t, standin.Options{Heartbeat: 50 * time.Millisecond}, (*httptest.Server).Start, func(_ *gatecast.Source, o *Options) {
-		o.DeadAfter = 500 * time.Millisecond
-		o.OnConnect = func(name string) { connects <- name }
+	var connects int
+	change := func(_ *gatecast.Source, o *Options) { o.OnConnect = func(string) { connects++ } }
+	simulated(t, standin.Options{}, change, func(t *testing.T, s *site) {
+		s.ready(t)
+		pass(time.Hour) // its heartbeats keep the connection
+		if err := s.server.Misbehave(standin.Misbehaviour{Mode: standin.Silent}); err != nil {
+			t.Fatal(err)
+		}
+		pass(3 * time.Minute)
+		s.ready(t)
+		s.has(t, s.add(t, 10))
+		if connects != 2 {
+			t.Errorf("it was dialled %d times, want twice", connects)
+		}
 	})
-	<-connects
-	s.ready(t)
-	if err := s.server.Misbehave(standin.Misbehaviour{Mode: standin.Silent}); err != nil {
-		t.Fatal(err)
-	}
-	<-connects
-	s.ready(t)
-	s.has(t, s.add(t, 10))
 }
 
 func TestAStandInThatPushesNothingIsSuspectedAndFollowedAgain(t *testing.T) {
-	s := newSite(t, standin.Options{Heartbeat: 50 * time.Millisecond}, (*httptest.Server).Start, noChange)
+	connects := make(chan string, 100)
+	s := newSite(t, standin.Options{Heartbeat: 50 * time.Millisecond}, (*httptest.Server).Start, func(_ *gatecast.Source, o *Options) {
+		o.OnConnect = func(name string) { connects <- name }
+	})
+	<-connects
 	s.ready(t)
 	if err := s.server.Misbehave(standin.Misbehaviour{Mode: standin.Stall}); err != nil {
 		t.Fatal(err)
@@ -190,18 +221,10 @@ func TestAStandInThatPushesNothingIsSuspectedAndFollowedAgain(t *testing.T) {
 	if st := s.State("hq"); st.Status != gatecast.SourceStalled || st.Reason != "5 events were not pushed" {
 		t.Errorf("%+v", st)
 	}
-	until(t, "for the second login", s.again)
+	<-connects
 	s.ready(t)
 	s.has(t, s.add(t, 5))
 	s.is(t, gatecast.SourceLive)
-}
-
-// again reports whether there is a connection that was made after a suspicion.
-func (s *site) again() bool {
-	w := s.worker("hq")
-	w.shared.mu.Lock()
-	defer w.shared.mu.Unlock()
-	return w.shared.greeted
 }
 
 func TestAStandInThatRefusesIsLeftAlone(t *testing.T) {

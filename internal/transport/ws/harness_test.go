@@ -10,9 +10,11 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,6 +28,10 @@ import (
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience is how long a test waits for what must come. It decides only how
+// late a broken test fails.
+const patience = 5 * time.Minute
 
 const (
 	key    = "27e1ff7e60f58b4b"
@@ -106,10 +112,16 @@ func newSite(t testing.TB, ring int, o Options, apps ...gatecast.App) *site {
 // front is how a site meets the network.
 type front struct {
 	tls    bool
-	narrow bool // small socket buffers: a client that does not read is noticed soon
+	narrow bool   // small socket buffers: a client that does not read is noticed soon
+	pipes  *pipes // in place of sockets
 }
 
 func (f front) open(h http.Handler) *httptest.Server {
+	if f.pipes != nil {
+		server := &httptest.Server{Listener: f.pipes, Config: &http.Server{Handler: h}}
+		server.Start()
+		return server
+	}
 	server := httptest.NewUnstartedServer(h)
 	if f.narrow {
 		server.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
@@ -201,11 +213,28 @@ func (s *site) awaitCursor(c gatecast.Consumer, seq gatecast.Seq) {
 		}
 		select {
 		case <-s.moved:
-		case <-time.After(time.Minute):
+		case <-time.After(patience):
 			s.t.Fatalf("the cursor of %v does not get to %d", c, seq)
 		}
 	}
 }
+
+// listed returns the list once it has so many connections: a client is told
+// that it is connected before it is listed.
+func (s *site) listed(n int) []gatecast.Connection {
+	for {
+		if list := s.server.List(); len(list) == n {
+			return list
+		}
+		runtime.Gosched()
+	}
+}
+
+// lead is a server's clock that is ahead of the machine's by what tests say.
+type lead struct{ ahead atomic.Int64 }
+
+func (l *lead) add(d time.Duration) { l.ahead.Add(int64(d)) }
+func (l *lead) now() time.Time      { return time.Now().Add(time.Duration(l.ahead.Load())) }
 
 // publish appends n events whose data carries their number and padding.
 func (s *site) publish(first, n, padding int, kind gatecast.Kind) {
@@ -263,6 +292,9 @@ func (s *site) dialFrom(ip, path string) *peer {
 	s.t.Helper()
 	d := gows.Dialer{TLSConfig: &tls.Config{InsecureSkipVerify: true}} // the certificate is made by the test
 	d.NetDial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if s.front.pipes != nil {
+			return s.front.pipes.dial(ctx, network, addr)
+		}
 		from := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(ip)}}
 		conn, err := from.DialContext(ctx, network, addr)
 		if err == nil && s.front.narrow {
@@ -275,7 +307,7 @@ func (s *site) dialFrom(ip, path string) *peer {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() { conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(time.Minute)) // ends a test that hangs
+	_ = conn.SetDeadline(time.Now().Add(patience))
 	var r io.Reader = conn
 	if buffered != nil {
 		r = io.MultiReader(bytes.NewReader(must(io.ReadAll(io.LimitReader(buffered, int64(buffered.Buffered()))))), conn)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -438,7 +439,7 @@ func TestClientThatNeverAnswersIsLiveOnlyAndDoesNotHoldItsCursorBack(t *testing.
 		}
 	}()
 	s.awaitCursor(whole, 3)
-	if list := s.server.List(); len(list) != 1 || list[0].Confirmation != gatecast.ConfirmNone || list[0].Position != 3 {
+	if list := s.listed(1); list[0].Confirmation != gatecast.ConfirmNone || list[0].Position != 3 {
 		t.Errorf("the list says %+v", list)
 	}
 	if cur, _ := s.cursors.Cursor(whole); !cur.Confirmed.IsZero() {
@@ -447,18 +448,20 @@ func TestClientThatNeverAnswersIsLiveOnlyAndDoesNotHoldItsCursorBack(t *testing.
 }
 
 func TestSilentClientWaitsForTheOneThatConfirmed(t *testing.T) {
+	clock := &lead{}
 	o := quick()
-	o.Confirm.ConfirmTimeout, o.Heartbeat = 20*time.Millisecond, 10*time.Millisecond
+	o.Heartbeat, o.DeadAfter, o.Now = 10*time.Millisecond, 24*time.Hour, clock.now
 	s := newSite(t, 64, o)
 	s.settled(5) // somebody of this app confirms
 	p := s.connect()
 	p.mute = true
 	s.publish(6, 3, 0, gatecast.Record)
 	p.expectEvents(6, 8, 0, gatecast.Record)
-	for s.server.List()[0].Confirmation != gatecast.ConfirmNone {
+	for s.listed(1)[0].Confirmation != gatecast.ConfirmNone {
 		if _, err := p.frame(); err != nil {
 			t.Fatal(err)
 		}
+		clock.add(time.Second)
 	}
 	p.cut()
 	<-s.server.roster.empty()
@@ -466,7 +469,9 @@ func TestSilentClientWaitsForTheOneThatConfirmed(t *testing.T) {
 }
 
 func TestNothingIsSentTwiceAfterAnOrderlyStop(t *testing.T) {
-	o := Options{Confirm: Confirm{ConfirmInterval: time.Hour}} // nobody is asked but at the end
+	// Nobody is asked but at the end, and a client's time to answer stands still.
+	now := time.Now()
+	o := Options{Confirm: Confirm{ConfirmInterval: time.Hour}, Now: func() time.Time { return now }}
 	s := newSite(t, 64, o)
 	p := s.connect()
 	s.publish(1, 20, 0, gatecast.Record)
@@ -488,7 +493,7 @@ func TestClientThatDoesNotSayGoodbyeHoldsUpAStopForAMomentOnly(t *testing.T) {
 	p.mute = true
 	s.publish(1, 1, 0, gatecast.Record)
 	p.expectEvents(1, 1, 0, gatecast.Record)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	done := make(chan struct{})
 	go func() { defer close(done); s.server.Drain(ctx, 0) }()
@@ -509,7 +514,7 @@ func TestAppThatSeesLittleDoesNotPassOverTheRestAgain(t *testing.T) {
 	p.expectEvents(1, 1, 0, gatecast.Alarm)
 	p.pong()
 	s.awaitHead(51)
-	for s.server.List()[0].Position < 51 {
+	for s.listed(1)[0].Position < 51 {
 	}
 	s.awaitCursor(whole, 1)
 	p.cut()
@@ -538,7 +543,10 @@ func TestListShowsWhereEveryConnectionStands(t *testing.T) {
 	}
 	s.publish(7, 2000, 1000, gatecast.Record) // more than the socket takes
 	s.awaitHead(2006)
-	if got := s.server.List()[0]; got.LagEvents == 0 || got.Lag <= 0 || got.Mode != gatecast.ModeCatchingUp {
+	for got = s.server.List()[0]; got.Mode == gatecast.ModeLive; got = s.server.List()[0] {
+		runtime.Gosched()
+	}
+	if got.LagEvents == 0 || got.Lag <= 0 { // on a busy machine it may even count as stalled by now
 		t.Errorf("a client that is behind is listed as %+v", got)
 	}
 }

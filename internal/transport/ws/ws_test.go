@@ -271,8 +271,10 @@ func TestHeartbeatIsAMessageAndAPing(t *testing.T) {
 }
 
 func TestPeerThatIsSilentForTooLongIsCut(t *testing.T) {
-	s := newSite(t, 64, Options{Heartbeat: 20 * time.Millisecond, DeadAfter: 60 * time.Millisecond})
+	clock := &lead{}
+	s := newSite(t, 64, Options{Heartbeat: 20 * time.Millisecond, Now: clock.now})
 	p := s.connect()
+	clock.add(time.Hour)
 	for {
 		if _, err := p.frame(); err != nil { // and answer nothing
 			break
