@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/bucket"
+	"github.com/gatecast/gatecast/internal/bucket/buckettest"
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 )
@@ -25,7 +27,7 @@ type cluster struct {
 func TestMem(t *testing.T) { runSuite(t, memCluster) }
 
 func memCluster(*testing.T) cluster {
-	m := &Mem{}
+	m := &bucket.Mem{}
 	return cluster{func(_ *testing.T, o Options) *Store {
 		o.Mem = m
 		return OpenMem(o)
@@ -50,6 +52,26 @@ func runSuite(t *testing.T, open func(*testing.T) cluster) {
 		"ACursorOfAnotherJournalStaysUntilItsLossIsTold": testEpoch,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
+	}
+}
+
+// over opens a store over a line to a bucket.
+func over(t *testing.T, l *buckettest.Line, o Options) *Store {
+	t.Helper()
+	s := newStore(l, o.withDefaults())
+	if err := s.load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// writes spoils what is not a read.
+func writes(f func() buckettest.Fault) func(buckettest.Request) buckettest.Fault {
+	return func(r buckettest.Request) buckettest.Fault {
+		if r.Op == "get" {
+			return buckettest.Fault{}
+		}
+		return f()
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/bucket"
+	"github.com/gatecast/gatecast/internal/bucket/buckettest"
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 )
@@ -60,6 +62,29 @@ func runSuite(t *testing.T, open func(*testing.T) cluster) {
 		"SubscriptionsDeletedMeanwhileAreGoneWhenItLeads": testRetainBeforeLead,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
+	}
+}
+
+// limit is the most bytes of a value that a server takes unless told otherwise.
+var limit = new(bucket.Mem).Limit()
+
+// over opens a store over a line to a bucket of progress.
+func over(t *testing.T, books *buckettest.Line, m *Mem, o Options) *Store {
+	t.Helper()
+	s := newStore(books, &m.letters, o.withDefaults())
+	if err := s.load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// writes spoils what is not a read.
+func writes(f func(key string) buckettest.Fault) func(buckettest.Request) buckettest.Fault {
+	return func(r buckettest.Request) buckettest.Fault {
+		if r.Op == "get" {
+			return buckettest.Fault{}
+		}
+		return f(r.Key)
 	}
 }
 
@@ -368,7 +393,7 @@ func testLarge(t *testing.T, c cluster) {
 			again := c.open(t, alone)
 			wantProgress(t, again, gate, p)
 			wantProgress(t, again, neighbour, at(7))
-			_, err := s.books.get(t.Context(), ownKey(gate))
+			_, err := s.books.Get(t.Context(), ownKey(gate))
 			if there := err == nil; there != (len(p.Pending) > 0) {
 				t.Errorf("with %d pending: key of its own %v", len(p.Pending), there)
 			}

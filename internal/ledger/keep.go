@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/gatecast/gatecast/internal/bucket"
 	"github.com/go-json-experiment/json"
 )
 
@@ -65,18 +66,18 @@ func (s *Store) campaign(ctx context.Context) (claim, bool) {
 		switch {
 		case err != nil:
 			s.unreachable(ctx, err)
-		case r.Free || r.Writer == s.writer || e.rev == seen && time.Since(since) >= takeAfter:
+		case r.Free || r.Writer == s.writer || e.Rev == seen && time.Since(since) >= takeAfter:
 			began := time.Now()
-			rev, err := s.sign(ctx, e.rev, false)
+			rev, err := s.sign(ctx, e.Rev, false)
 			if err == nil {
-				return claim{e.rev, rev, began}, true
+				return claim{e.Rev, rev, began}, true
 			}
-			if !errors.Is(err, errChanged) { // else another node was faster
+			if !errors.Is(err, bucket.ErrChanged) { // else another node was faster
 				s.unreachable(ctx, err)
 				news = nil // they may be of this very write
 			}
-		case e.rev != seen:
-			seen, since = e.rev, time.Now()
+		case e.Rev != seen:
+			seen, since = e.Rev, time.Now()
 		}
 		select {
 		case <-ctx.Done():
@@ -90,17 +91,17 @@ func (s *Store) campaign(ctx context.Context) (claim, bool) {
 
 // look reads the lease. One that does not exist is free. It may say that this
 // store has written it, which then has not heard of that.
-func (s *Store) look(ctx context.Context) (e entry, r leaseRecord, err error) {
+func (s *Store) look(ctx context.Context) (e bucket.Entry, r leaseRecord, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	e, err = s.books.get(ctx, leaseKey)
-	if errors.Is(err, errMissing) {
+	e, err = s.books.Get(ctx, leaseKey)
+	if errors.Is(err, bucket.ErrMissing) {
 		return e, leaseRecord{Free: true}, nil
 	}
 	if err != nil {
 		return e, r, err
 	}
-	if err := json.Unmarshal(e.value, &r); err != nil {
+	if err := json.Unmarshal(e.Value, &r); err != nil {
 		s.opts.Log.Error("the lease cannot be read; it is taken if its holder does not renew it", "err", err)
 		return e, leaseRecord{}, nil
 	}
@@ -115,7 +116,7 @@ func (s *Store) sign(ctx context.Context, rev uint64, free bool) (uint64, error)
 	if err != nil {
 		return 0, fmt.Errorf("encode the lease: %w", err)
 	}
-	rev, err = s.books.put(ctx, leaseKey, value, rev)
+	rev, err = s.books.Put(ctx, leaseKey, value, rev)
 	if err != nil {
 		return 0, fmt.Errorf("write the lease: %w", err)
 	}
@@ -144,7 +145,7 @@ func (s *Store) hold(ctx context.Context, c claim) {
 		case err == nil:
 			c.rev, c.began, next = rev, tried, tried.Add(renewEvery)
 			s.reachable()
-		case errors.Is(err, errChanged):
+		case errors.Is(err, bucket.ErrChanged):
 			s.lose("another node has taken the lease")
 			return
 		case time.Since(c.began) >= giveUp:
@@ -163,7 +164,7 @@ func (s *Store) renew(ctx context.Context, c claim) (uint64, error) {
 	ctx, cancel := context.WithDeadline(ctx, c.began.Add(giveUp))
 	defer cancel()
 	rev, err := s.sign(ctx, c.rev, false)
-	if !errors.Is(err, errChanged) {
+	if !errors.Is(err, bucket.ErrChanged) {
 		return rev, err
 	}
 	e, r, err := s.look(ctx)
@@ -171,29 +172,29 @@ func (s *Store) renew(ctx context.Context, c claim) (uint64, error) {
 		return 0, err
 	}
 	if r.Writer != s.writer {
-		return 0, errChanged
+		return 0, bucket.ErrChanged
 	}
-	return s.sign(ctx, e.rev, false)
+	return s.sign(ctx, e.Rev, false)
 }
 
 // release gives the lease back, also when ctx has ended. If that fails, others
 // take it a little later.
 func (s *Store) release(ctx context.Context, c claim) {
 	_, err := s.sign(context.WithoutCancel(ctx), c.rev, true)
-	if err != nil && !errors.Is(err, errChanged) {
+	if err != nil && !errors.Is(err, bucket.ErrChanged) {
 		s.opts.Log.Warn("the lease was not given back; another node will deliver when it has expired", "err", err)
 	}
 }
 
 // unreachable tells that the lease cannot be read or written.
 func (s *Store) unreachable(ctx context.Context, err error) {
-	if ctx.Err() == nil && s.absence.begin(err) {
+	if ctx.Err() == nil && s.absence.Begin(err) {
 		s.opts.Log.Error("the lease that says which node delivers to subscriptions is out of reach, trying again", "err", err)
 	}
 }
 
 func (s *Store) reachable() {
-	if s.absence.end() {
+	if s.absence.End() {
 		s.opts.Log.Info("the lease is within reach again")
 	}
 }
@@ -207,40 +208,32 @@ func earlier(a, b time.Time) time.Time {
 
 // watchBooks takes news of what other nodes write to where it belongs, until ctx
 // ends.
-func (s *Store) watchBooks(ctx context.Context, news chan<- entry) {
-	s.watch(ctx, s.books, func(e entry) bool {
-		if e.key == leaseKey {
+func (s *Store) watchBooks(ctx context.Context, news chan<- bucket.Entry) {
+	s.watch(ctx, s.books, func(e bucket.Entry) {
+		if e.Key == leaseKey {
 			poke(s.lease.news)
-			return true
+			return
 		}
-		if e.gone || e.synced || s.lease.holds() {
-			return true
+		if e.Gone || e.Synced || s.lease.holds() {
+			return
 		}
 		select {
 		case news <- e:
 		case <-ctx.Done():
 		}
-		return true
 	})
 }
 
-// watch watches a bucket until ctx ends, and again whenever the watch is lost.
-func (s *Store) watch(ctx context.Context, b bucket, tell func(entry) bool) {
-	for failures := 0; ; failures++ {
-		err := b.watch(ctx, func(e entry) bool {
-			failures = 0
-			return tell(e)
-		})
-		if ctx.Err() != nil {
-			return
-		}
-		if failures == 0 {
-			s.opts.Log.Warn("the watch on subscriptions' state was lost; what other nodes write is learned late until it is back", "err", err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(s.opts.Interval):
-		}
-	}
+// watch watches a bucket until ctx ends.
+func (s *Store) watch(ctx context.Context, b bucket.Bucket, tell func(bucket.Entry)) {
+	bucket.Follow(ctx, b, bucket.Watcher{
+		What: bucket.Keys,
+		Tell: tell,
+		Lost: func(err error, before int) time.Duration {
+			if before == 0 {
+				s.opts.Log.Warn("the watch on subscriptions' state was lost; what other nodes write is learned late until it is back", "err", err)
+			}
+			return s.opts.Interval
+		},
+	})
 }

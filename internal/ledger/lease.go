@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/bucket"
 )
 
 // lease is whether this node delivers, as the rest of the store sees it. What
@@ -150,15 +151,15 @@ func (l *lease) caughtUp() {
 }
 
 // opened notes where the key stands before anything is read.
-func (l *lease) opened(ctx context.Context, b bucket) error {
+func (l *lease) opened(ctx context.Context, b bucket.Bucket) error {
 	if !l.on {
 		return nil
 	}
-	e, err := b.get(ctx, leaseKey)
-	if err != nil && !errors.Is(err, errMissing) {
+	e, err := b.Get(ctx, leaseKey)
+	if err != nil && !errors.Is(err, bucket.ErrMissing) {
 		return err
 	}
-	l.first = e.rev
+	l.first = e.Rev
 	return nil
 }
 

@@ -33,6 +33,7 @@ import (
 	"time"
 
 	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/bucket"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -73,8 +74,8 @@ func (o Options) withDefaults() Options {
 // any goroutine.
 type Store struct {
 	opts    Options
-	books   bucket // progress and lease
-	letters bucket
+	books   bucket.Bucket // progress and lease
+	letters bucket.Bucket
 	writer  string // names this store in what it writes
 	table   *table
 	index   *index
@@ -82,8 +83,8 @@ type Store struct {
 	meters  *meters
 	wake    chan struct{} // holds one token while somebody waits for a commit
 	ended   chan struct{} // closed when Run has returned
-	outage  outage        // of commits
-	absence outage        // of the lease
+	outage  bucket.Outage // of commits
+	absence bucket.Outage // of the lease
 }
 
 // Open reads all progress in js, and which dead letters there are; js must stay
@@ -92,11 +93,17 @@ type Store struct {
 // be read is logged and counts as empty.
 func Open(ctx context.Context, js jetstream.JetStream, o Options) (*Store, error) {
 	o = o.withDefaults()
-	books, err := openKV(ctx, js, o, bucketConfig{name: o.Bucket, about: "gatecast: how far each subscription has got"})
+	books, err := bucket.Open(ctx, js, bucket.Options{
+		Name: o.Bucket, About: "gatecast: how far each subscription has got",
+		Replicas: o.Replicas, Timeout: o.Timeout, Unavailable: unavailable,
+	})
 	if err != nil {
 		return nil, err
 	}
-	letters, err := openKV(ctx, js, o, bucketConfig{name: o.Bucket + "_dead", about: "gatecast: dead letters of subscriptions", markers: markerTTL})
+	letters, err := bucket.Open(ctx, js, bucket.Options{
+		Name: o.Bucket + "_dead", About: "gatecast: dead letters of subscriptions",
+		Replicas: o.Replicas, Timeout: o.Timeout, Unavailable: unavailable, Markers: markers,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -105,6 +112,24 @@ func Open(ctx context.Context, js jetstream.JetStream, o Options) (*Store, error
 		return nil, err
 	}
 	return s, nil
+}
+
+// markers is how long it stays known that a dead letter was removed: long enough
+// for every watch to be told. One that was cut off for longer begins anew and is
+// told what there is.
+const markers = time.Hour
+
+// Mem is the two buckets in memory, the same to their stores as the real ones.
+// The zero value is empty. Several stores may share one, as nodes do.
+type Mem struct{ books, letters bucket.Mem }
+
+// Crash returns what has been committed so far: what a store finds after a
+// crash. The stores of this one go on without touching it.
+func (m *Mem) Crash() *Mem {
+	c := &Mem{}
+	m.books.CrashInto(&c.books)
+	m.letters.CrashInto(&c.letters)
+	return c
 }
 
 // OpenMem returns a store with the same behaviour in memory, for tests and
@@ -119,7 +144,7 @@ func OpenMem(o Options) *Store {
 	return s
 }
 
-func newStore(books, letters bucket, o Options) *Store {
+func newStore(books, letters bucket.Bucket, o Options) *Store {
 	writer := rand.Text()
 	o.Node = cmp.Or(o.Node, writer)
 	s := &Store{
@@ -227,7 +252,21 @@ func (s *Store) sweep() {
 
 // Healthy returns nil, or an Unavailable error if the last commit failed, or if
 // the lease cannot be reached. The store works on from memory all the same.
-func (s *Store) Healthy() error { return cmp.Or(s.outage.err(), s.absence.err()) }
+func (s *Store) Healthy() error {
+	if err := cmp.Or(s.outage.Err(), s.absence.Err()); err != nil {
+		return unavailable(err)
+	}
+	return nil
+}
+
+func unavailable(cause error) error {
+	return &gatecast.Error{
+		Code:    gatecast.Unavailable,
+		Message: "the state of subscriptions cannot be read or written",
+		Remedy:  "try again",
+		Cause:   cause,
+	}
+}
 
 // Metrics returns the store's collectors, for the caller to register.
 func (s *Store) Metrics() []prometheus.Collector { return s.meters.all() }

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/bucket"
 	"github.com/gatecast/gatecast/internal/cursor"
 	"github.com/gatecast/gatecast/internal/hub"
 	"github.com/gatecast/gatecast/internal/journal"
@@ -89,7 +90,7 @@ type site struct {
 	journal *journal.Mem
 	hub     *hub.Hub
 	cursors *cursor.Store
-	disk    *cursor.Mem   // what is committed of them
+	disk    *bucket.Mem   // what is committed of them
 	moved   chan struct{} // a token after a cursor was moved
 	apps    *fakeApps
 	server  *Server
@@ -143,7 +144,7 @@ func openSite(t testing.TB, f front, ring int, o Options, apps ...gatecast.App) 
 		t.Fatal(err)
 	}
 	o.Epoch = extent.Epoch
-	s.disk = &cursor.Mem{}
+	s.disk = &bucket.Mem{}
 	s.cursors = cursor.OpenMem(cursor.Options{Mem: s.disk, Epoch: extent.Epoch, Last: extent.Last})
 	s.moved = make(chan struct{}, 1)
 	s.server = New(s.apps, s.hub, s.hub, signalling{s.cursors, s.moved}, o)
