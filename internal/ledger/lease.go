@@ -10,12 +10,11 @@ import (
 )
 
 // lease is whether this node delivers, as the rest of the store sees it. What
-// lies in the bucket is keep's.
+// lies in the bucket is bucket.Lease's.
 type lease struct {
 	on      bool          // false: this process is the only one
 	want    chan struct{} // holds one token after Lead was called
 	changed chan struct{} // holds one token after the lease was taken or lost
-	news    chan struct{} // holds one token after the key has changed
 	first   uint64        // the key's revision when the store was opened
 
 	// mu guards the fields below. Nothing is done under it but looking at them.
@@ -31,7 +30,7 @@ type lease struct {
 func newLease(on bool) *lease {
 	l := &lease{
 		on: on, lost: make(chan struct{}), waiting: map[chan<- error]struct{}{},
-		want: make(chan struct{}, 1), changed: make(chan struct{}, 1), news: make(chan struct{}, 1),
+		want: make(chan struct{}, 1), changed: make(chan struct{}, 1),
 	}
 	if on {
 		close(l.lost)
@@ -155,7 +154,7 @@ func (l *lease) opened(ctx context.Context, b bucket.Bucket) error {
 	if !l.on {
 		return nil
 	}
-	e, err := b.Get(ctx, leaseKey)
+	e, err := b.Get(ctx, bucket.LeaseKey)
 	if err != nil && !errors.Is(err, bucket.ErrMissing) {
 		return err
 	}

@@ -87,15 +87,15 @@ func TestALeaseThatIsNotRenewedIsTakenAfterFifteenSeconds(t *testing.T) {
 			led = time.Since(begun)
 		}()
 		<-a.Lost()
-		if gone := time.Since(begun); gone < giveUp-renewEvery || gone > giveUp {
-			t.Errorf("the holder gave up %v after the line was cut, want %v after its last renewal", gone, giveUp)
+		if gone := time.Since(begun); gone < bucket.GiveUp-bucket.RenewEvery || gone > bucket.GiveUp {
+			t.Errorf("the holder gave up %v after the line was cut, want %v after its last renewal", gone, bucket.GiveUp)
 		}
 		if b.lease.leads() {
 			t.Error("another node leads already")
 		}
 		<-done
-		if led < takeAfter-renewEvery || led > takeAfter+lookEvery {
-			t.Errorf("another node leads after %v, want %v after the last renewal", led, takeAfter)
+		if led < bucket.TakeAfter-bucket.RenewEvery || led > bucket.TakeAfter+bucket.LookEvery {
+			t.Errorf("another node leads after %v, want %v after the last renewal", led, bucket.TakeAfter)
 		}
 		wantProgress(t, b.Store, gate, at(10))
 		if a.Healthy() == nil || !strings.Contains(a.log.String(), "out of reach") || !strings.Contains(a.log.String(), "not be renewed in time") {
@@ -215,7 +215,7 @@ func TestALeaseThatNobodyWantsAnyMoreIsGivenBack(t *testing.T) {
 		close(hold)
 		began := time.Now()
 		lead(t, b.Store)
-		if waited := time.Since(began); waited > 2*lookEvery {
+		if waited := time.Since(began); waited > 2*bucket.LookEvery {
 			t.Errorf("another node waited for %v", waited)
 		}
 	})
@@ -224,13 +224,13 @@ func TestALeaseThatNobodyWantsAnyMoreIsGivenBack(t *testing.T) {
 func TestADamagedLeaseIsTakenWhenItDoesNotChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &Mem{}
-		if _, err := m.books.Set(t.Context(), leaseKey, []byte("{")); err != nil {
+		if _, err := m.books.Set(t.Context(), bucket.LeaseKey, []byte("{")); err != nil {
 			t.Fatal(err)
 		}
 		a := newNode(t, m)
 		began := time.Now()
 		lead(t, a.Store)
-		if waited := time.Since(began); waited < takeAfter || waited > takeAfter+lookEvery {
+		if waited := time.Since(began); waited < bucket.TakeAfter || waited > bucket.TakeAfter+bucket.LookEvery {
 			t.Errorf("it was taken after %v", waited)
 		}
 	})
@@ -245,7 +245,7 @@ func TestProgressOfANewerGatecastEndsTheWishToLead(t *testing.T) {
 		}
 		for _, n := range []*node{a, b} { // the second finds the lease given back
 			began := time.Now()
-			if err := n.Lead(t.Context()); gatecast.CodeOf(err) != gatecast.Invalid || time.Since(began) > 2*lookEvery {
+			if err := n.Lead(t.Context()); gatecast.CodeOf(err) != gatecast.Invalid || time.Since(began) > 2*bucket.LookEvery {
 				t.Errorf("after %v: %v", time.Since(began), err)
 			}
 		}
@@ -296,10 +296,10 @@ func TestALeaseThatAnotherNodeHadMeanwhileIsLost(t *testing.T) {
 		a := newNode(t, m)
 		lead(t, a.Store)
 		// As if this process had been halted, with its clock, for a long time.
-		if _, err := m.books.Set(t.Context(), leaseKey, []byte(`{"v":1,"w":"other","n":"other","t":1,"f":true}`)); err != nil {
+		if _, err := m.books.Set(t.Context(), bucket.LeaseKey, []byte(`{"v":1,"w":"other","n":"other","t":1,"f":true}`)); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(renewEvery + time.Millisecond)
+		time.Sleep(bucket.RenewEvery + time.Millisecond)
 		synctest.Wait()
 		if !isLost(a.Store) {
 			t.Error("it goes on as if nothing had happened")

@@ -16,11 +16,8 @@
 //
 // # One writer
 //
-// The lease is a key that its holder rewrites every three seconds. Nobody's
-// clock is compared with another's: a node takes the lease when the key has not
-// changed for fifteen seconds of its own clock, and a holder that could not
-// rewrite it for nine seconds stops by itself. Whoever takes it reads every
-// drawer and writes it once more before it delivers, so that a former holder,
+// The lease is [bucket.Lease], and lies beside the progress. Whoever takes it reads
+// every drawer and writes it once more before it delivers, so that a former holder,
 // who writes only over the revision it knows, can change nothing any more.
 package ledger
 
@@ -80,11 +77,11 @@ type Store struct {
 	table   *table
 	index   *index
 	lease   *lease
+	claim   *bucket.Lease // the lease as others see it
 	meters  *meters
 	wake    chan struct{} // holds one token while somebody waits for a commit
 	ended   chan struct{} // closed when Run has returned
 	outage  bucket.Outage // of commits
-	absence bucket.Outage // of the lease
 }
 
 // Open reads all progress in js, and which dead letters there are; js must stay
@@ -146,12 +143,12 @@ func OpenMem(o Options) *Store {
 
 func newStore(books, letters bucket.Bucket, o Options) *Store {
 	writer := rand.Text()
-	o.Node = cmp.Or(o.Node, writer)
 	s := &Store{
 		opts: o, books: books, letters: letters, writer: writer,
 		table: newTable(), index: newIndex(), lease: newLease(o.Lease),
 		wake: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
+	s.claim = bucket.NewLease(books, bucket.LeaseOptions{Work: "delivers to subscriptions", Node: o.Node, Writer: writer, Now: o.Now, Log: o.Log})
 	s.meters = newMeters(s)
 	return s
 }
@@ -253,7 +250,7 @@ func (s *Store) sweep() {
 // Healthy returns nil, or an Unavailable error if the last commit failed, or if
 // the lease cannot be reached. The store works on from memory all the same.
 func (s *Store) Healthy() error {
-	if err := cmp.Or(s.outage.Err(), s.absence.Err()); err != nil {
+	if err := cmp.Or(s.outage.Err(), s.claim.Healthy()); err != nil {
 		return unavailable(err)
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/bucket"
 	"github.com/gatecast/gatecast/internal/bucket/buckettest"
 )
 
@@ -131,7 +132,7 @@ func TestAWriteOfWhichNothingIsHeardIsNotADispute(t *testing.T) {
 				m := &Mem{}
 				l := &buckettest.Line{Bucket: &m.books}
 				l.Spoil(writes(func(key string) (f buckettest.Fault) {
-					if silent.Load() && key != leaseKey {
+					if silent.Load() && key != bucket.LeaseKey {
 						f.Unsaid = errors.New("no answer")
 					}
 					return f
