@@ -46,11 +46,14 @@ type Options struct {
 	MaxPerApp int              // cursors of one app; beyond it the one idle longest is forgotten, but see Spare; default 1,000
 	Spare     time.Duration    // a cursor used so recently is not forgotten for a new one, which is refused; default 24 h
 	Epoch     string           // of the journal
-	Last      gatecast.Seq     // newest event of the journal at the start; a cursor of Epoch beyond it is brought back to it
 	Timeout   time.Duration    // of one request to the bucket, of Begin, and of Run's last commit; default 5 s
 	Mem       *bucket.Mem      // for OpenMem: the bucket; default: a new one
 	Now       func() time.Time // default time.Now
 	Log       *slog.Logger     // default: discard
+	// Last returns the Seq of the journal's newest event. It is asked once, when
+	// every cursor has been read: other nodes may move theirs on meanwhile. A
+	// cursor of Epoch beyond it is brought back to it. Default: none is.
+	Last func(context.Context) (gatecast.Seq, error)
 }
 
 func (o Options) withDefaults() Options {

@@ -19,7 +19,7 @@ import (
 
 // onDisk is where a cursor would stand after a crash now.
 func onDisk(m *bucket.Mem, c gatecast.Consumer) gatecast.Cursor {
-	cur, _, _ := OpenMem(Options{Epoch: "e1", Last: 1 << 60, Mem: m.Crash()}).table.get(c)
+	cur, _, _ := OpenMem(Options{Epoch: "e1", Last: ends(1 << 60), Mem: m.Crash()}).table.get(c)
 	return cur
 }
 

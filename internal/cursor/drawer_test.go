@@ -82,7 +82,7 @@ func TestADamagedDrawerLeavesTheOthersAlone(t *testing.T) {
 	other := gatecast.Consumer{App: "other"}
 	for _, damage := range []string{"", "{", "[]", `{"c":[]}`, `{"v":1,"c":[7]}`, `{"v":1,"c":[{"s":-1}]}`} {
 		m, log := &bucket.Mem{}, &logs{}
-		s := OpenMem(Options{Epoch: "e1", Last: 100, Mem: m})
+		s := OpenMem(Options{Epoch: "e1", Last: ends(100), Mem: m})
 		s.table.begin(gate, 5, s.now())
 		s.table.begin(other, 6, s.now())
 		flush(t, s)
@@ -90,13 +90,13 @@ func TestADamagedDrawerLeavesTheOthersAlone(t *testing.T) {
 		if _, err := m.Set(t.Context(), key, []byte(damage)); err != nil {
 			t.Fatal(err)
 		}
-		s = OpenMem(Options{Epoch: "e1", Last: 100, Mem: m, Log: slog.New(slog.NewTextHandler(log, nil))})
+		s = OpenMem(Options{Epoch: "e1", Last: ends(100), Mem: m, Log: slog.New(slog.NewTextHandler(log, nil))})
 		if len(s.Of(gate.App)) != 0 || seqOf(s, other) != 6 || !strings.Contains(log.String(), key) {
 			t.Errorf("%q: %v, %v, log %s", damage, s.Of(gate.App), s.Of("other"), log)
 		}
 		s.table.begin(gate, 9, s.now())
 		flush(t, s)
-		if got := seqOf(OpenMem(Options{Epoch: "e1", Last: 100, Mem: m}), gate); got != 9 {
+		if got := seqOf(OpenMem(Options{Epoch: "e1", Last: ends(100), Mem: m}), gate); got != 9 {
 			t.Errorf("%q: the drawer holds %d after the repair, want 9", damage, got)
 		}
 	}

@@ -30,7 +30,7 @@ func jetStreamCluster(t *testing.T) cluster {
 }
 
 func TestCursorsSurviveARestartOfTheServer(t *testing.T) {
-	dir, o := t.TempDir(), Options{Epoch: "e1", Last: 100}
+	dir, o := t.TempDir(), Options{Epoch: "e1", Last: ends(100)}
 	srv := buckettest.Server(t, dir, 0)
 	s, err := Open(t.Context(), buckettest.Connect(t, srv), o)
 	if err != nil {
@@ -88,7 +88,7 @@ func TestADrawerStaysWithinWhatTheServerTakes(t *testing.T) {
 
 func TestADeletedKeyIsWrittenAgain(t *testing.T) {
 	js := buckettest.Connect(t, buckettest.Server(t, t.TempDir(), 0))
-	o := Options{Epoch: "e1", Last: 100}
+	o := Options{Epoch: "e1", Last: ends(100)}
 	s, err := Open(t.Context(), js, o)
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package cursor
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
@@ -30,8 +31,8 @@ func stored(t *testing.T, at gatecast.Seq) *bucket.Mem {
 
 func TestACursorThatWasMovedBackIsNotPushedForwardByWhatWasOnDisk(t *testing.T) {
 	m := stored(t, 50)
-	a := OpenMem(Options{Epoch: "e1", Last: 60, Mem: m})
-	b := OpenMem(Options{Epoch: "e1", Last: 60, Mem: m})
+	a := OpenMem(Options{Epoch: "e1", Last: ends(60), Mem: m})
+	b := OpenMem(Options{Epoch: "e1", Last: ends(60), Mem: m})
 	a.Lose(gate, gatecast.GapNotice{From: 50, To: 5, Reason: gatecast.GapAhead}, start)
 	b.Confirm(neighbour, 2) // and writes gate's cursor as it was
 	flush(t, b)
@@ -61,7 +62,7 @@ func TestACursorBeyondTheJournalIsBroughtBackThoughAnotherNodeWrites(t *testing.
 		}
 		return buckettest.Fault{}
 	})
-	over(t, l, Options{Epoch: "e1", Last: 40})
+	over(t, l, Options{Epoch: "e1", Last: ends(40)})
 	if got := onDisk(m, gate).Seq; !meddled || got != 40 {
 		t.Errorf("the cursor stands at %d on disk, want 40", got)
 	}
@@ -103,7 +104,7 @@ func TestOfTwoJournalsTheCurrentOneCounts(t *testing.T) {
 func TestACursorUsedWhileAFullDrawerIsWrittenStays(t *testing.T) {
 	m := stored(t, 50)
 	l := &buckettest.Line{Bucket: m}
-	s := over(t, l, Options{Epoch: "e1", Last: 60, Now: func() time.Time { return time.Now().Add(time.Hour) }})
+	s := over(t, l, Options{Epoch: "e1", Last: ends(60), Now: func() time.Time { return time.Now().Add(time.Hour) }})
 	m.MaxValue = 150 // room for one
 	s.Confirm(gate, 51)
 	first := true
@@ -135,5 +136,31 @@ func TestTheCursorThatIsOneTooManyIsNotTheNewOne(t *testing.T) {
 	s.table.begin(gate, 2, s.now())
 	if all := s.Of(gate.App); len(all) != 1 || all[0].Consumer != gate {
 		t.Errorf("cursors %v, want the new one alone", all)
+	}
+}
+
+// TestACursorThatMovesOnWhileAnotherNodeStartsIsNotBroughtBack has the journal and
+// the cursor grow between the first read of the one that starts and its last.
+func TestACursorThatMovesOnWhileAnotherNodeStartsIsNotBroughtBack(t *testing.T) {
+	m := stored(t, 50)
+	other := OpenMem(Options{Epoch: "e1", Last: ends(60), Mem: m})
+	newest := gatecast.Seq(60)
+	l, begun := &buckettest.Line{Bucket: m}, false
+	l.Spoil(func(buckettest.Request) buckettest.Fault {
+		if !begun {
+			begun, newest = true, 90
+			other.Confirm(gate, 80)
+			flush(t, other)
+		}
+		return buckettest.Fault{}
+	})
+	s := over(t, l, Options{Epoch: "e1", Last: func(context.Context) (gatecast.Seq, error) { return newest, nil }})
+	if seqOf(s, gate) != 80 || onDisk(m, gate).Seq != 80 {
+		t.Errorf("the cursor stands at %d, on disk at %d, want 80", seqOf(s, gate), onDisk(m, gate).Seq)
+	}
+	unreadable := errors.New("no leader")
+	broken := newStore(m, Options{Epoch: "e1", Last: func(context.Context) (gatecast.Seq, error) { return 0, unreadable }}.withDefaults())
+	if err := broken.load(t.Context()); !errors.Is(err, unreadable) || onDisk(m, gate).Seq != 80 {
+		t.Errorf("a journal that does not say where it ends: %v", err)
 	}
 }

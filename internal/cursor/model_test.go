@@ -58,7 +58,7 @@ func newModel() *model {
 
 func (m *model) open() {
 	m.line = &buckettest.Line{Bucket: m.mem}
-	m.store = newStore(m.line, Options{Epoch: "e1", Last: 100, Now: m.clk.Now}.withDefaults())
+	m.store = newStore(m.line, Options{Epoch: "e1", Last: ends(100), Now: m.clk.Now}.withDefaults())
 	if err := m.store.load(context.Background()); err != nil {
 		panic(err) // memory cannot fail
 	}
@@ -197,7 +197,7 @@ func TestNodesAgreeHoweverTheirCommitsAndNewsCross(t *testing.T) {
 		mem := &bucket.Mem{}
 		var nodes []*Store
 		for range 3 {
-			nodes = append(nodes, OpenMem(Options{Epoch: "e1", Last: 100, Mem: mem}))
+			nodes = append(nodes, OpenMem(Options{Epoch: "e1", Last: ends(100), Mem: mem}))
 		}
 		nodes[0].table.begin(gate, 0, nodes[0].now())
 		nodes[0].table.begin(named, 0, nodes[0].now())

@@ -129,9 +129,16 @@ func (s *Store) load(ctx context.Context) error {
 			return fmt.Errorf("read cursors from %s: %w", drawerKey(d), err)
 		}
 	}
-	for _, cur := range s.table.clamp(s.opts.Last) {
+	if s.opts.Last == nil {
+		return nil
+	}
+	last, err := s.opts.Last(ctx)
+	if err != nil {
+		return fmt.Errorf("find the journal's newest event: %w", err)
+	}
+	for _, cur := range s.table.clamp(last) {
 		s.opts.Log.Warn("a cursor stands beyond the end of the journal, which must have lost its newest events; it is brought back",
-			"app", cur.Consumer.App, "consumer", cur.Consumer.Name, "from", cur.Seq, "to", s.opts.Last)
+			"app", cur.Consumer.App, "consumer", cur.Consumer.Name, "from", cur.Seq, "to", last)
 	}
 	_, dirty, _ := s.table.pending()
 	return s.commit(ctx, dirty)

@@ -88,6 +88,11 @@ func writes(f func(key string) buckettest.Fault) func(buckettest.Request) bucket
 	}
 }
 
+// ends is a journal whose newest event is the one with a Seq.
+func ends(last gatecast.Seq) func(context.Context) (gatecast.Seq, error) {
+	return func(context.Context) (gatecast.Seq, error) { return last, nil }
+}
+
 // run runs a store until the test ends or stop is called.
 func run(t *testing.T, s *Store) (stop func()) {
 	t.Helper()
@@ -193,7 +198,7 @@ func wantNone(t *testing.T, s *Store, ids ...string) {
 	}
 }
 
-var alone = Options{Epoch: "e1", Last: 1 << 60}
+var alone = Options{Epoch: "e1", Last: ends(1 << 60)}
 
 func testBegin(t *testing.T, c cluster) {
 	s := c.open(t, alone)
@@ -352,14 +357,14 @@ func testClamp(t *testing.T, c cluster) {
 	begin(t, s, north, at(100, 100))
 	stop()
 	log := &logs{}
-	c.open(t, Options{Epoch: "e1", Last: 100, Log: log.logger()})
+	c.open(t, Options{Epoch: "e1", Last: ends(100), Log: log.logger()})
 	if n := strings.Count(log.String(), "beyond the end of the journal"); n != 1 {
 		t.Errorf("the log says it %d times: %s", n, log)
 	}
 	want := at(100, 90, 100)
 	want.Replay, want.Again = &gatecast.Replay{ID: "r", From: 3, To: 100, Position: 100}, []gatecast.Seq{50}
 	// The journal has grown since.
-	again := c.open(t, Options{Epoch: "e1", Last: 1000})
+	again := c.open(t, Options{Epoch: "e1", Last: ends(1000)})
 	wantProgress(t, again, gate, want)
 	wantProgress(t, again, north, at(100, 100))
 }
@@ -369,7 +374,7 @@ func testEpoch(t *testing.T, c cluster) {
 	stop := run(t, s)
 	begin(t, s, gate, at(200, 150))
 	stop()
-	wantProgress(t, c.open(t, Options{Epoch: "e2", Last: 100}), gate, at(200, 150))
+	wantProgress(t, c.open(t, Options{Epoch: "e2", Last: ends(100)}), gate, at(200, 150))
 }
 
 // largeProgress is more than a drawer takes of one.

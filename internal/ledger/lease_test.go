@@ -260,7 +260,7 @@ func TestANewHolderIsNotHeldAgainstTheJournalOfItsStart(t *testing.T) {
 		m := &Mem{}
 		a := newNode(t, m)
 		late := shared
-		late.Mem, late.Last = m, 100 // the journal has grown since
+		late.Mem, late.Last = m, ends(100) // the journal has grown since
 		b := OpenMem(late)
 		run(t, b)
 		lead(t, a.Store)
@@ -281,7 +281,7 @@ func TestTheFirstHolderBringsBackWhatTheJournalLost(t *testing.T) {
 		begin(t, a.Store, gate, at(500))
 		a.stop()
 		o := shared
-		o.Mem, o.Last = m, 100
+		o.Mem, o.Last = m, ends(100)
 		b := OpenMem(o)
 		run(t, b)
 		lead(t, b)

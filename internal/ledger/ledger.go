@@ -42,7 +42,6 @@ type Options struct {
 	Replicas int              // copies in a cluster, 1 to 5; default 1 for new buckets, unchanged for old ones
 	Interval time.Duration    // between commits while something changes, and between tries while they fail; default 1 s
 	Epoch    string           // of the journal
-	Last     gatecast.Seq     // newest event of the journal at the start; progress of Epoch beyond it is brought back to it
 	MaxDead  int              // dead letters kept per subscription; beyond it the oldest is dropped; default 1,000
 	Timeout  time.Duration    // of one request to a bucket, of Begin, and of Run's last commit; default 5 s
 	Node     string           // names this node in the lease, for people; default: a random name
@@ -50,6 +49,10 @@ type Options struct {
 	Mem      *Mem             // for OpenMem: the buckets; default: new ones
 	Now      func() time.Time // for times that are stored, never for the lease; default time.Now
 	Log      *slog.Logger     // default: discard
+	// Last returns the Seq of the journal's newest event. It is asked when all
+	// progress has been read, and nobody else can move it. Progress of Epoch beyond
+	// it is brought back to it. Default: none is.
+	Last func(context.Context) (gatecast.Seq, error)
 }
 
 func (o Options) withDefaults() Options {

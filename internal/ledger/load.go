@@ -51,9 +51,16 @@ func (s *Store) reload(ctx context.Context, read func(ctx context.Context, d int
 // clamp brings back what stands beyond the journal's end, on disk too: the
 // journal may soon have grown past it.
 func (s *Store) clamp(ctx context.Context) error {
-	for id, was := range s.table.clamp(s.opts.Epoch, s.opts.Last) {
+	if s.opts.Last == nil {
+		return nil
+	}
+	last, err := s.opts.Last(ctx)
+	if err != nil {
+		return fmt.Errorf("find the journal's newest event: %w", err)
+	}
+	for id, was := range s.table.clamp(s.opts.Epoch, last) {
 		s.opts.Log.Warn("a subscription stands beyond the end of the journal, which must have lost its newest events; it is brought back",
-			"subscription", id, "from", was.Head, "to", s.opts.Last)
+			"subscription", id, "from", was.Head, "to", last)
 	}
 	return s.commit(ctx)
 }

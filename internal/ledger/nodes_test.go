@@ -9,7 +9,7 @@ import (
 )
 
 // shared is what a node of several has.
-var shared = Options{Epoch: "e1", Last: 1 << 60, Lease: true}
+var shared = Options{Epoch: "e1", Last: ends(1 << 60), Lease: true}
 
 func lead(t *testing.T, s *Store) {
 	t.Helper()

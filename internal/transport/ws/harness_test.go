@@ -145,7 +145,7 @@ func openSite(t testing.TB, f front, ring int, o Options, apps ...gatecast.App) 
 	}
 	o.Epoch = extent.Epoch
 	s.disk = &bucket.Mem{}
-	s.cursors = cursor.OpenMem(cursor.Options{Mem: s.disk, Epoch: extent.Epoch, Last: extent.Last})
+	s.cursors = cursor.OpenMem(cursor.Options{Mem: s.disk, Epoch: extent.Epoch, Last: s.last})
 	s.moved = make(chan struct{}, 1)
 	s.server = New(s.apps, s.hub, s.hub, signalling{s.cursors, s.moved}, o)
 	front := f.open(s.server)
@@ -396,4 +396,10 @@ func (p *peer) expectEvents(first, last, padding int, kind gatecast.Kind) {
 			p.t.Fatalf("got  %s\nwant %s", got, want)
 		}
 	}
+}
+
+// last is the journal's newest event.
+func (s *site) last(ctx context.Context) (gatecast.Seq, error) {
+	extent, err := s.journal.Extent(ctx)
+	return extent.Last, err
 }

@@ -108,7 +108,7 @@ func (w *world) boot() {
 	if err != nil {
 		w.rt.Fatal(err)
 	}
-	s.cursors = cursor.OpenMem(cursor.Options{Mem: w.disk, Epoch: extent.Epoch, Last: extent.Last, Interval: 5 * time.Millisecond})
+	s.cursors = cursor.OpenMem(cursor.Options{Mem: w.disk, Epoch: extent.Epoch, Last: s.last, Interval: 5 * time.Millisecond})
 	o := quick()
 	o.Epoch, o.Shards = extent.Epoch, rapid.IntRange(1, 2).Draw(w.rt, "shards")
 	s.server = New(s.apps, s.hub, s.hub, signalling{s.cursors, s.moved}, o)
