@@ -100,6 +100,7 @@ const (
 	SourceRefused    SourceStatus = "refused"    // it does not let us in; tried again slowly
 	SourceStalled    SourceStatus = "stalled"    // connected, and it has events that it does not push
 	SourcePaused     SourceStatus = "paused"
+	SourceElsewhere  SourceStatus = "elsewhere" // another node of the cluster follows it
 )
 
 // Statement is what is known of a source's completeness.

@@ -84,7 +84,7 @@ func build(ctx context.Context, cfg config.Config, o Options) (_ *parts, err err
 		return nil, fmt.Errorf("find the journal's newest event: %w", err)
 	}
 	p.epoch = extent.Epoch
-	if p.cursors, err = p.openCursors(ctx, extent); err != nil {
+	if p.cursors, err = p.openCursors(ctx); err != nil {
 		return nil, fmt.Errorf("open the cursors: %w", err)
 	}
 	if p.hub, err = hub.New(ctx, p.journal, hub.Options{Ring: cfg.Hub.Ring, RingBytes: int(cfg.Hub.RingBytes), Log: o.Log}); err != nil {
@@ -102,10 +102,10 @@ func build(ctx context.Context, cfg config.Config, o Options) (_ *parts, err err
 	p.ingest = push.New(p.journal, ingest)
 	p.push = ws.New(p.registry, p.hub, p.hub, p.cursors, pushOptions(cfg, p.epoch, o.Log))
 	p.stream = sse.New(p.registry, auth.Guard{Tokens: p.registry}, p.hub, p.hub, streamOptions(cfg, o.Log))
-	if p.calls, err = p.buildCallers(ctx, extent.Last); err != nil {
+	if p.calls, err = p.buildCallers(ctx); err != nil {
 		return nil, err
 	}
-	if p.sources, err = p.buildUpstreams(zone); err != nil {
+	if p.sources, err = p.buildUpstreams(ctx, zone); err != nil {
 		return nil, err
 	}
 	p.mqtt = p.buildPublishers(zone)
@@ -120,19 +120,19 @@ func build(ctx context.Context, cfg config.Config, o Options) (_ *parts, err err
 	// Events that are lost do not come back by taking the server out of
 	// service: a hole is a warning.
 	// So do events that may be sent twice: cursors that cannot be stored are one.
-	p.health.warnings = []check{{"journal", p.holes}, {"cursors", p.cursors.Healthy}, {"subscriptions", p.calls.ledger.Healthy}, {"delivery log", p.calls.log.Healthy}}
+	p.health.warnings = []check{{"journal", p.holes}, {"cursors", p.cursors.Healthy}, {"subscriptions", p.calls.ledger.Healthy}, {"delivery log", p.calls.log.Healthy}, {"sources", p.sources.healthy}}
 	return p, nil
 }
 
 // openCursors reads how far each consumer has got. Cursors of apps that were
 // deleted while no server ran are forgotten.
-func (p *parts) openCursors(ctx context.Context, extent gatecast.Extent) (*cursor.Store, error) {
+func (p *parts) openCursors(ctx context.Context) (*cursor.Store, error) {
 	s, err := cursor.Open(ctx, p.journal.JetStream(), cursor.Options{
 		Replicas:  p.cfg.Journal.Replicas,
 		Interval:  p.cfg.Resume.CommitInterval,
 		MaxPerApp: p.cfg.Resume.MaxCursors,
-		Epoch:     extent.Epoch,
-		Last:      extent.Last,
+		Epoch:     p.epoch,
+		Last:      p.newest,
 		Log:       p.log,
 	})
 	if err != nil {
@@ -140,6 +140,12 @@ func (p *parts) openCursors(ctx context.Context, extent gatecast.Extent) (*curso
 	}
 	s.Retain(func(key string) bool { _, there := p.registry.App(key); return there })
 	return s, nil
+}
+
+// newest returns the Seq of the journal's newest event.
+func (p *parts) newest(ctx context.Context) (gatecast.Seq, error) {
+	extent, err := p.journal.Extent(ctx)
+	return extent.Last, err
 }
 
 // holes returns what the journal has lost, unless it has a reason of its own
@@ -306,6 +312,7 @@ func (p *parts) collectors() *prometheus.Registry {
 		p.calls.ledger,
 		p.calls.server,
 		&p.pictures,
+		&p.sources,
 		p.sources.quarantine,
 		p.sources.follower,
 		p.sources.receiver,

@@ -23,7 +23,7 @@ type callers struct {
 	server *hooks.Server
 }
 
-func (p *parts) buildCallers(ctx context.Context, last gatecast.Seq) (c callers, err error) {
+func (p *parts) buildCallers(ctx context.Context) (c callers, err error) {
 	cfg := p.cfg.Hooks
 	var allow []netip.Prefix
 	for _, text := range cfg.Allow {
@@ -42,8 +42,8 @@ func (p *parts) buildCallers(ctx context.Context, last gatecast.Seq) (c callers,
 		return c, fmt.Errorf("open the delivery log: %w", err)
 	}
 	c.ledger, err = ledger.Open(ctx, p.journal.JetStream(), ledger.Options{
-		Replicas: p.cfg.Journal.Replicas, Interval: cfg.CommitInterval, Epoch: p.epoch, Last: last,
-		MaxDead: cfg.MaxDeadLetters, Lease: p.cfg.Journal.URL != "", Log: p.log,
+		Replicas: p.cfg.Journal.Replicas, Interval: cfg.CommitInterval, Epoch: p.epoch, Last: p.newest,
+		MaxDead: cfg.MaxDeadLetters, Lease: p.cfg.Journal.URL != "", Node: p.nodeName(), Log: p.log,
 	})
 	if err != nil {
 		return c, fmt.Errorf("open the ledger: %w", err)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/bucket"
 	"github.com/gatecast/gatecast/internal/quarantine"
 	"github.com/gatecast/gatecast/internal/source/pull"
 	"github.com/gatecast/gatecast/internal/source/push"
@@ -21,12 +22,19 @@ type upstreams struct {
 	follower   *pull.Follower
 	receiver   *push.Receiver
 	reconciler *reconcile.Reconciler
+	turn       *bucket.Lease // of the node that follows; nil: this process is the only one
 }
 
-func (p *parts) buildUpstreams(zone *time.Location) (u upstreams, err error) {
+func (p *parts) buildUpstreams(ctx context.Context, zone *time.Location) (u upstreams, err error) {
 	u.quarantine, err = quarantine.Open(quarantine.Options{Dir: filepath.Join(p.dataDir, "quarantine"), Log: p.log})
 	if err != nil {
 		return u, fmt.Errorf("open the quarantine: %w", err)
+	}
+	var notes reconcile.Notes // in files
+	if p.cfg.Journal.URL != "" {
+		if u.turn, notes, err = p.openTurn(ctx); err != nil {
+			return u, fmt.Errorf("open what the nodes share about the sources: %w", err)
+		}
 	}
 	decode := ingestOptions(p.cfg, zone, p.log).Decode
 	decode.Photos = p.pictures.store.Lenient()
@@ -37,7 +45,7 @@ func (p *parts) buildUpstreams(zone *time.Location) (u upstreams, err error) {
 	u.reconciler, err = reconcile.New(
 		reconcile.Parts{Sources: p.registry, Journal: p.journal, Hub: p.hub, Quarantine: u.quarantine},
 		reconcile.Options{
-			Dir: filepath.Join(p.dataDir, "sources"), Decode: decode, Log: p.log,
+			Dir: filepath.Join(p.dataDir, "sources"), Notes: notes, Decode: decode, Log: p.log,
 			Suspect: func(name, why string) { follower.Suspect(name, why); receiver.Suspect(name, why) },
 		},
 	)
@@ -53,8 +61,17 @@ func (p *parts) buildUpstreams(zone *time.Location) (u upstreams, err error) {
 	return u, nil
 }
 
-// run takes in from the sources until ctx ends.
+// run takes in from the sources until ctx ends, in a cluster whenever this node
+// is the one that does.
 func (u *upstreams) run(ctx context.Context) error {
+	if u.turn == nil {
+		return u.follow(ctx)
+	}
+	u.turn.Keep(ctx, func(held context.Context) { _ = u.follow(held) }) // ends with held alone
+	return ctx.Err()
+}
+
+func (u *upstreams) follow(ctx context.Context) error {
 	var asking sync.WaitGroup
 	defer asking.Wait()
 	asking.Go(func() { _ = u.reconciler.Run(ctx) }) // ends with ctx alone
@@ -71,13 +88,22 @@ func (s sourceStates) State(name string) gatecast.SourceState {
 	if src, there := p.registry.Source(name); there && src.Settings.Kind == gatecast.SourceSubscription {
 		st = p.sources.receiver.State(name)
 	}
+	if st.Status == "" && !p.sources.here() {
+		st.Status, st.Reason = gatecast.SourceElsewhere, p.sources.where()
+	}
 	st.Name, st.Statement = name, p.sources.reconciler.Statement(name)
 	return st
 }
 
 // Reconcile asks a source what it has.
 func (s sourceStates) Reconcile(ctx context.Context, name string) (gatecast.Statement, error) {
-	return s.parts.sources.reconciler.Reconcile(ctx, name)
+	p := s.parts
+	if src, there := p.registry.Source(name); there && src.Settings.REST.URL != "" && src.Paused == "" && !p.sources.here() {
+		e := gatecast.Errorf(gatecast.Unavailable, "source %q is looked at by another node: it is %s", name, p.sources.where())
+		e.Remedy = "ask that node"
+		return gatecast.Statement{}, e
+	}
+	return p.sources.reconciler.Reconcile(ctx, name)
 }
 
 // kept is the quarantine, and the way back out of it.

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/bucket"
+	"github.com/gatecast/gatecast/internal/bucket/buckettest"
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 )
@@ -25,7 +27,7 @@ type cluster struct {
 func TestMem(t *testing.T) { runSuite(t, memCluster) }
 
 func memCluster(*testing.T) cluster {
-	m := &Mem{}
+	m := &bucket.Mem{}
 	return cluster{func(_ *testing.T, o Options) *Store {
 		o.Mem = m
 		return OpenMem(o)
@@ -51,6 +53,31 @@ func runSuite(t *testing.T, open func(*testing.T) cluster) {
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
+}
+
+// over opens a store over a line to a bucket.
+func over(t *testing.T, l *buckettest.Line, o Options) *Store {
+	t.Helper()
+	s := newStore(l, o.withDefaults())
+	if err := s.load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// writes spoils what is not a read.
+func writes(f func() buckettest.Fault) func(buckettest.Request) buckettest.Fault {
+	return func(r buckettest.Request) buckettest.Fault {
+		if r.Op == "get" {
+			return buckettest.Fault{}
+		}
+		return f()
+	}
+}
+
+// ends is a journal whose newest event is the one with a Seq.
+func ends(last gatecast.Seq) func(context.Context) (gatecast.Seq, error) {
+	return func(context.Context) (gatecast.Seq, error) { return last, nil }
 }
 
 // run runs a store until the test ends or stop is called.
@@ -143,7 +170,7 @@ func wantCursors(t *testing.T, s *Store, app string, want ...gatecast.Cursor) {
 }
 
 func testBegin(t *testing.T, c cluster) {
-	o := Options{Epoch: "e1", Last: 100, Now: newClock().Now}
+	o := Options{Epoch: "e1", Last: ends(100), Now: newClock().Now}
 	s := c.open(t, o)
 	run(t, s)
 	want := gatecast.Cursor{Consumer: gate, Epoch: "e1", Seq: 42, Complete: start}
@@ -169,7 +196,7 @@ func testManyBegins(t *testing.T, c cluster) {
 		all.Go(func() { begin(t, s, gatecast.NamedConsumer(gate.App, fmt.Sprint(i%250)), 1) })
 	}
 	all.Wait()
-	if n := len(c.open(t, Options{Epoch: "e1", Last: 1}).Of(gate.App)); n != 250 {
+	if n := len(c.open(t, Options{Epoch: "e1", Last: ends(1)}).Of(gate.App)); n != 250 {
 		t.Errorf("%d cursors on disk, want 250", n)
 	}
 }
@@ -190,7 +217,7 @@ func testBeginRace(t *testing.T, c cluster) {
 
 func testEverythingSurvives(t *testing.T, c cluster) {
 	clk := newClock()
-	o := Options{Epoch: "e1", Last: 1 << 60, Now: clk.Now}
+	o := Options{Epoch: "e1", Last: ends(1 << 60), Now: clk.Now}
 	s := c.open(t, o)
 	stop := run(t, s)
 	begin(t, s, gate, 10)
@@ -216,7 +243,7 @@ func testEverythingSurvives(t *testing.T, c cluster) {
 
 func testLastCommit(t *testing.T, c cluster) {
 	clk := newClock()
-	o := Options{Epoch: "e1", Last: 100, Interval: time.Hour, Now: clk.Now}
+	o := Options{Epoch: "e1", Last: ends(100), Interval: time.Hour, Now: clk.Now}
 	s := c.open(t, o)
 	stop := run(t, s)
 	begin(t, s, gate, 1)
@@ -251,12 +278,12 @@ func testConverge(t *testing.T, c cluster) {
 	}
 	both.Wait()
 	eventually(t, "both know the higher position", func() bool { return seqOf(a, gate) == 3999 && seqOf(b, gate) == 3999 })
-	eventually(t, "the disk has it", func() bool { return seqOf(c.open(t, Options{Epoch: "e1", Last: 1 << 40}), gate) == 3999 })
+	eventually(t, "the disk has it", func() bool { return seqOf(c.open(t, Options{Epoch: "e1", Last: ends(1 << 40)}), gate) == 3999 })
 }
 
 func testConflict(t *testing.T, c cluster) {
 	clk := newClock()
-	o := Options{Epoch: "e1", Last: 100, Now: clk.Now}
+	o := Options{Epoch: "e1", Last: ends(100), Now: clk.Now}
 	first := c.open(t, o)
 	stop := run(t, first)
 	begin(t, first, gate, 10)
@@ -278,7 +305,7 @@ func testConflict(t *testing.T, c cluster) {
 }
 
 func testForget(t *testing.T, c cluster) {
-	o := Options{Epoch: "e1", Last: 100}
+	o := Options{Epoch: "e1", Last: ends(100)}
 	s := c.open(t, o)
 	stop := run(t, s)
 	begin(t, s, gate, 1)
@@ -298,7 +325,7 @@ func testForget(t *testing.T, c cluster) {
 }
 
 func testForgetRace(t *testing.T, c cluster) {
-	o := Options{Epoch: "e1", Last: 100}
+	o := Options{Epoch: "e1", Last: ends(100)}
 	first := c.open(t, o)
 	stop := run(t, first)
 	begin(t, first, gate, 1)
@@ -323,7 +350,7 @@ func testForgetRace(t *testing.T, c cluster) {
 }
 
 func testMadeAgain(t *testing.T, c cluster) {
-	o := Options{Epoch: "e1", Last: 100, Now: newClock().Now} // the clock stands still
+	o := Options{Epoch: "e1", Last: ends(100), Now: newClock().Now} // the clock stands still
 	a, b := c.open(t, o), c.open(t, o)
 	run(t, a)
 	begin(t, a, gate, 90)
@@ -341,7 +368,7 @@ func testMadeAgain(t *testing.T, c cluster) {
 }
 
 func testRetain(t *testing.T, c cluster) {
-	o := Options{Epoch: "e1", Last: 100}
+	o := Options{Epoch: "e1", Last: ends(100)}
 	s := c.open(t, o)
 	stop := run(t, s)
 	for _, app := range []string{"a", "b", "c"} {
@@ -358,7 +385,7 @@ func testRetain(t *testing.T, c cluster) {
 
 func testLimit(t *testing.T, c cluster) {
 	clk, log := newClock(), &logs{}
-	o := Options{Epoch: "e1", Last: 100, MaxPerApp: 3, Now: clk.Now, Log: slog.New(slog.NewTextHandler(log, nil))}
+	o := Options{Epoch: "e1", Last: ends(100), MaxPerApp: 3, Now: clk.Now, Log: slog.New(slog.NewTextHandler(log, nil))}
 	s := c.open(t, o)
 	stop := run(t, s)
 	consumer := func(i int) gatecast.Consumer { return gatecast.NamedConsumer(gate.App, fmt.Sprint(i)) }
@@ -390,26 +417,26 @@ func testLimit(t *testing.T, c cluster) {
 }
 
 func testClamp(t *testing.T, c cluster) {
-	s := c.open(t, Options{Epoch: "e1", Last: 100})
+	s := c.open(t, Options{Epoch: "e1", Last: ends(100)})
 	stop := run(t, s)
 	begin(t, s, gate, 100)
 	begin(t, s, named, 80)
 	stop()
-	c.open(t, Options{Epoch: "e1", Last: 90})
+	c.open(t, Options{Epoch: "e1", Last: ends(90)})
 	// The journal has grown past the old position: the cursor must not be there.
-	grown := c.open(t, Options{Epoch: "e1", Last: 1000})
+	grown := c.open(t, Options{Epoch: "e1", Last: ends(1000)})
 	if seqOf(grown, gate) != 90 || seqOf(grown, named) != 80 {
 		t.Errorf("cursors at %d and %d, want 90 and 80", seqOf(grown, gate), seqOf(grown, named))
 	}
 }
 
 func testEpoch(t *testing.T, c cluster) {
-	s := c.open(t, Options{Epoch: "e1", Last: 100})
+	s := c.open(t, Options{Epoch: "e1", Last: ends(100)})
 	stop := run(t, s)
 	begin(t, s, gate, 100)
 	begin(t, s, named, 100)
 	stop()
-	o := Options{Epoch: "e2", Last: 7}
+	o := Options{Epoch: "e2", Last: ends(7)}
 	s = c.open(t, o)
 	stop = run(t, s)
 	cur, existed, err := s.Begin(t.Context(), gate, 7)

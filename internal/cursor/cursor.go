@@ -33,6 +33,7 @@ import (
 	"time"
 
 	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/bucket"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -45,11 +46,14 @@ type Options struct {
 	MaxPerApp int              // cursors of one app; beyond it the one idle longest is forgotten, but see Spare; default 1,000
 	Spare     time.Duration    // a cursor used so recently is not forgotten for a new one, which is refused; default 24 h
 	Epoch     string           // of the journal
-	Last      gatecast.Seq     // newest event of the journal at the start; a cursor of Epoch beyond it is brought back to it
 	Timeout   time.Duration    // of one request to the bucket, of Begin, and of Run's last commit; default 5 s
-	Mem       *Mem             // for OpenMem: the bucket; default: a new one
+	Mem       *bucket.Mem      // for OpenMem: the bucket; default: a new one
 	Now       func() time.Time // default time.Now
 	Log       *slog.Logger     // default: discard
+	// Last returns the Seq of the journal's newest event. It is asked once, when
+	// every cursor has been read: other nodes may move theirs on meanwhile. A
+	// cursor of Epoch beyond it is brought back to it. Default: none is.
+	Last func(context.Context) (gatecast.Seq, error)
 }
 
 func (o Options) withDefaults() Options {
@@ -60,7 +64,7 @@ func (o Options) withDefaults() Options {
 	o.Timeout = cmp.Or(o.Timeout, 5*time.Second)
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	if o.Mem == nil {
-		o.Mem = &Mem{}
+		o.Mem = &bucket.Mem{}
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -72,12 +76,12 @@ func (o Options) withDefaults() Options {
 // but Begin and Run are answered from memory.
 type Store struct {
 	opts   Options
-	bucket bucket
+	bucket bucket.Bucket
 	table  *table
 	meters *meters
 	wake   chan struct{} // holds one token while somebody waits for a drawer
 	soon   chan struct{} // holds one token while a commit is asked for
-	outage outage
+	outage bucket.Outage // of commits
 }
 
 // Open reads every cursor in js, which must stay usable until Run has
@@ -86,11 +90,14 @@ type Store struct {
 // logged and counts as empty: its consumers begin anew.
 func Open(ctx context.Context, js jetstream.JetStream, o Options) (*Store, error) {
 	o = o.withDefaults()
-	kv, err := openKV(ctx, js, o)
+	b, err := bucket.Open(ctx, js, bucket.Options{
+		Name: o.Bucket, About: "gatecast: how far each consumer has confirmed",
+		Replicas: o.Replicas, Timeout: o.Timeout, Unavailable: unavailable,
+	})
 	if err != nil {
 		return nil, err
 	}
-	s := newStore(kv, o)
+	s := newStore(b, o)
 	if err := s.load(ctx); err != nil {
 		return nil, err
 	}
@@ -109,7 +116,7 @@ func OpenMem(o Options) *Store {
 	return s
 }
 
-func newStore(b bucket, o Options) *Store {
+func newStore(b bucket.Bucket, o Options) *Store {
 	s := &Store{opts: o, bucket: b, table: newTable(o.Epoch, o.MaxPerApp), wake: make(chan struct{}, 1), soon: make(chan struct{}, 1)}
 	s.meters = newMeters(s.table)
 	return s
@@ -208,7 +215,12 @@ func (s *Store) Retain(keep func(app string) bool) {
 
 // Healthy returns nil, or an Unavailable error if the last commit failed. The
 // store works on from memory all the same.
-func (s *Store) Healthy() error { return s.outage.err() }
+func (s *Store) Healthy() error {
+	if err := s.outage.Err(); err != nil {
+		return unavailable(err)
+	}
+	return nil
+}
 
 // Metrics returns the store's collectors, for the caller to register.
 func (s *Store) Metrics() []prometheus.Collector { return s.meters.all() }
@@ -217,6 +229,15 @@ func (s *Store) now() time.Time { return stamp(s.opts.Now()) }
 
 // stamp is a time as it is stored: UTC, to the millisecond.
 func stamp(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
+
+func unavailable(cause error) error {
+	return &gatecast.Error{
+		Code:    gatecast.Unavailable,
+		Message: "the cursors cannot be written to disk",
+		Remedy:  "try again",
+		Cause:   cause,
+	}
+}
 
 // forgot accounts for cursors that had to go because there were too many.
 func (s *Store) forgot(evicted []gatecast.Cursor) {

@@ -12,22 +12,22 @@ import (
 	"time"
 
 	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/bucket"
+	"github.com/gatecast/gatecast/internal/bucket/buckettest"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
 // onDisk is where a cursor would stand after a crash now.
-func onDisk(m *Mem, c gatecast.Consumer) gatecast.Cursor {
-	cur, _, _ := OpenMem(Options{Epoch: "e1", Last: 1 << 60, Mem: m.Crash()}).table.get(c)
+func onDisk(m *bucket.Mem, c gatecast.Consumer) gatecast.Cursor {
+	cur, _, _ := OpenMem(Options{Epoch: "e1", Last: ends(1 << 60), Mem: m.Crash()}).table.get(c)
 	return cur
 }
 
-func revision(m *Mem) uint64 { return m.Crash().rev }
-
 // steady runs a store in a bubble with a cursor at 1, and returns just after
 // one of its commits.
-func steady(t *testing.T, m *Mem, log *slog.Logger) *Store {
+func steady(t *testing.T, l *buckettest.Line) *Store {
 	t.Helper()
-	s := OpenMem(Options{Epoch: "e1", Mem: m, Log: log})
+	s := over(t, l, Options{Epoch: "e1"})
 	run(t, s)
 	begin(t, s, gate, 1)
 	time.Sleep(time.Second)
@@ -37,8 +37,8 @@ func steady(t *testing.T, m *Mem, log *slog.Logger) *Store {
 
 func TestWhatChangesIsCommittedAfterTheInterval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := &Mem{}
-		s := steady(t, m, nil)
+		m := &bucket.Mem{}
+		s := steady(t, &buckettest.Line{Bucket: m})
 		s.Confirm(gate, 2)
 		time.Sleep(time.Second - time.Nanosecond)
 		synctest.Wait()
@@ -48,14 +48,14 @@ func TestWhatChangesIsCommittedAfterTheInterval(t *testing.T) {
 		for n := range gatecast.Seq(1000) {
 			s.Confirm(gate, n)
 		}
-		before := revision(m)
+		before := buckettest.Revision(t, m)
 		time.Sleep(time.Nanosecond)
 		synctest.Wait()
-		if got := onDisk(m, gate).Seq; got != 999 || revision(m) != before+1 {
-			t.Errorf("after the interval %d is on disk in %d writes, want 999 in one", got, revision(m)-before)
+		if got := onDisk(m, gate).Seq; got != 999 || buckettest.Revision(t, m) != before+1 {
+			t.Errorf("after the interval %d is on disk in %d writes, want 999 in one", got, buckettest.Revision(t, m)-before)
 		}
 		time.Sleep(time.Hour)
-		if revision(m) != before+1 {
+		if buckettest.Revision(t, m) != before+1 {
 			t.Error("nothing changed, and something was written")
 		}
 	})
@@ -63,40 +63,40 @@ func TestWhatChangesIsCommittedAfterTheInterval(t *testing.T) {
 
 func TestOnlyTheDrawersThatChangedAreWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := &Mem{}
-		s := steady(t, m, nil)
+		m := &bucket.Mem{}
+		s := steady(t, &buckettest.Line{Bucket: m})
 		other := gatecast.Consumer{App: "other"}
 		if drawerOf(other) == drawerOf(gate) {
 			t.Fatal("the test needs two drawers")
 		}
 		begin(t, s, other, 1)
 		s.Confirm(gate, 2)
-		before := revision(m)
+		before := buckettest.Revision(t, m)
 		begin(t, s, gatecast.NamedConsumer("other", "x"), 1)
-		if revision(m) != before+1 || onDisk(m, gate).Seq != 1 {
-			t.Errorf("a new cursor cost %d writes, want one: the others can wait", revision(m)-before)
+		if buckettest.Revision(t, m) != before+1 || onDisk(m, gate).Seq != 1 {
+			t.Errorf("a new cursor cost %d writes, want one: the others can wait", buckettest.Revision(t, m)-before)
 		}
 		s.Commit()
 		s.Commit()
 		time.Sleep(pause)
 		synctest.Wait()
-		if revision(m) != before+2 || onDisk(m, gate).Seq != 2 {
-			t.Errorf("the commit asked for cost %d writes, want one", revision(m)-before-1)
+		if buckettest.Revision(t, m) != before+2 || onDisk(m, gate).Seq != 2 {
+			t.Errorf("the commit asked for cost %d writes, want one", buckettest.Revision(t, m)-before-1)
 		}
 	})
 }
 
 func TestConfirmingTheSamePositionCostsOneWriteAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := &Mem{}
-		s := steady(t, m, nil)
-		before := revision(m)
+		m := &bucket.Mem{}
+		s := steady(t, &buckettest.Line{Bucket: m})
+		before := buckettest.Revision(t, m)
 		for range 10 * 60 {
 			s.Confirm(gate, 1)
 			time.Sleep(time.Second)
 		}
 		synctest.Wait()
-		if n := revision(m) - before; n < 9 || n > 11 {
+		if n := buckettest.Revision(t, m) - before; n < 9 || n > 11 {
 			t.Errorf("%d writes in ten minutes", n)
 		}
 		if age := time.Since(onDisk(m, gate).Confirmed); age > refresh+2*time.Second {
@@ -107,18 +107,19 @@ func TestConfirmingTheSamePositionCostsOneWriteAMinute(t *testing.T) {
 
 func TestAFailedCommitIsToldOnceAndTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m, log := &Mem{}, &logs{}
+		m, log := &bucket.Mem{}, &logs{}
 		full := errors.New("the disk is full")
 		var broken atomic.Bool
 		var tries atomic.Int32
 		broken.Store(true)
-		m.fault = func(string) (before, after error) {
+		l := &buckettest.Line{Bucket: m}
+		l.Spoil(writes(func() (f buckettest.Fault) {
 			if tries.Add(1); broken.Load() {
-				return full, nil
+				f.Lost = full
 			}
-			return nil, nil
-		}
-		s := OpenMem(Options{Epoch: "e1", Mem: m, Log: slog.New(slog.NewTextHandler(log, nil))})
+			return f
+		}))
+		s := over(t, l, Options{Epoch: "e1", Log: slog.New(slog.NewTextHandler(log, nil))})
 		run(t, s)
 		began := time.Now()
 		cur, existed, err := s.Begin(t.Context(), gate, 3)
@@ -151,13 +152,15 @@ func TestAFailedCommitIsToldOnceAndTriedAgain(t *testing.T) {
 func TestAWriteOfWhichNothingIsHeardIsNotADispute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var silent atomic.Bool
-		m := &Mem{fault: func(string) (before, after error) {
+		m := &bucket.Mem{}
+		l := &buckettest.Line{Bucket: m}
+		l.Spoil(writes(func() (f buckettest.Fault) {
 			if silent.Load() {
-				return nil, errors.New("no answer")
+				f.Unsaid = errors.New("no answer")
 			}
-			return nil, nil
-		}}
-		s := steady(t, m, nil)
+			return f
+		}))
+		s := steady(t, l)
 		silent.Store(true)
 		s.Confirm(gate, 2)
 		time.Sleep(time.Second)
@@ -188,7 +191,7 @@ func TestABeginThatIsCalledOffSaysSo(t *testing.T) {
 }
 
 func TestTheEndOfRunIsNoOutage(t *testing.T) {
-	m, log := &Mem{}, &logs{}
+	m, log := &bucket.Mem{}, &logs{}
 	s := OpenMem(Options{Epoch: "e1", Mem: m, Log: slog.New(slog.NewTextHandler(log, nil))})
 	s.table.begin(gate, 1, s.now())
 	ctx, cancel := context.WithCancel(t.Context())

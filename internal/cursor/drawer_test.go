@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/bucket"
+	"github.com/gatecast/gatecast/internal/bucket/buckettest"
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 )
@@ -79,46 +81,46 @@ func TestADrawerThatIsTooFullKeepsWhatWasUsedLast(t *testing.T) {
 func TestADamagedDrawerLeavesTheOthersAlone(t *testing.T) {
 	other := gatecast.Consumer{App: "other"}
 	for _, damage := range []string{"", "{", "[]", `{"c":[]}`, `{"v":1,"c":[7]}`, `{"v":1,"c":[{"s":-1}]}`} {
-		m, log := &Mem{}, &logs{}
-		s := OpenMem(Options{Epoch: "e1", Last: 100, Mem: m})
+		m, log := &bucket.Mem{}, &logs{}
+		s := OpenMem(Options{Epoch: "e1", Last: ends(100), Mem: m})
 		s.table.begin(gate, 5, s.now())
 		s.table.begin(other, 6, s.now())
 		flush(t, s)
 		key := drawerKey(drawerOf(gate))
-		if _, err := m.put(t.Context(), key, []byte(damage), m.items[key].rev); err != nil {
+		if _, err := m.Set(t.Context(), key, []byte(damage)); err != nil {
 			t.Fatal(err)
 		}
-		s = OpenMem(Options{Epoch: "e1", Last: 100, Mem: m, Log: slog.New(slog.NewTextHandler(log, nil))})
+		s = OpenMem(Options{Epoch: "e1", Last: ends(100), Mem: m, Log: slog.New(slog.NewTextHandler(log, nil))})
 		if len(s.Of(gate.App)) != 0 || seqOf(s, other) != 6 || !strings.Contains(log.String(), key) {
 			t.Errorf("%q: %v, %v, log %s", damage, s.Of(gate.App), s.Of("other"), log)
 		}
 		s.table.begin(gate, 9, s.now())
 		flush(t, s)
-		if got := seqOf(OpenMem(Options{Epoch: "e1", Last: 100, Mem: m}), gate); got != 9 {
+		if got := seqOf(OpenMem(Options{Epoch: "e1", Last: ends(100), Mem: m}), gate); got != 9 {
 			t.Errorf("%q: the drawer holds %d after the repair, want 9", damage, got)
 		}
 	}
 }
 
 func TestWhatANewerVersionWroteIsNotOverwritten(t *testing.T) {
-	m := &Mem{}
+	m := &bucket.Mem{}
 	s := OpenMem(Options{Epoch: "e1", Mem: m})
 	s.table.begin(gate, 5, s.now())
 	key := drawerKey(drawerOf(gate))
-	if _, err := m.put(t.Context(), key, []byte(`{"v":2,"c":"?"}`), 0); err != nil {
+	if _, err := m.Put(t.Context(), key, []byte(`{"v":2,"c":"?"}`), 0); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.commit(t.Context(), ^mask(0)); gatecast.CodeOf(err) != gatecast.Invalid {
 		t.Errorf("commit: %v", err)
 	}
-	if len(m.items) != drawers || gatecast.CodeOf(s.Healthy()) != gatecast.Unavailable {
-		t.Errorf("%d drawers are written beside it, health %v", len(m.items)-1, s.Healthy())
+	if n := len(buckettest.Entries(t, m)); n != drawers || gatecast.CodeOf(s.Healthy()) != gatecast.Unavailable {
+		t.Errorf("%d drawers are written beside it, health %v", n-1, s.Healthy())
 	}
-	s.watched(m.items[key])
+	s.watched(buckettest.Entry(t, m, key))
 	if err := s.commit(t.Context(), ^mask(0)); gatecast.CodeOf(err) != gatecast.Invalid {
 		t.Errorf("commit after the watch told of it: %v", err)
 	}
-	if got := string(m.items[key].value); got != `{"v":2,"c":"?"}` || seqOf(s, gate) != 5 {
+	if got := buckettest.Value(t, m, key); got != `{"v":2,"c":"?"}` || seqOf(s, gate) != 5 {
 		t.Errorf("the drawer holds %s", got)
 	}
 	if err := newStore(m, s.opts).load(t.Context()); gatecast.CodeOf(err) != gatecast.Invalid || !strings.Contains(err.Error(), "newer") {

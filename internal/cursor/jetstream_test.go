@@ -7,7 +7,8 @@ import (
 	"time"
 
 	"github.com/gatecast/gatecast"
-	"github.com/nats-io/nats-server/v2/server"
+	"github.com/gatecast/gatecast/internal/bucket"
+	"github.com/gatecast/gatecast/internal/bucket/buckettest"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -17,10 +18,10 @@ func TestJetStream(t *testing.T) { runSuite(t, jetStreamCluster) }
 // jetStreamCluster is one server on disk, to which every node has a connection
 // of its own.
 func jetStreamCluster(t *testing.T) cluster {
-	s := startServer(t, t.TempDir(), 0)
+	s := buckettest.Server(t, t.TempDir(), 0)
 	return cluster{func(t *testing.T, o Options) *Store {
 		t.Helper()
-		store, err := Open(t.Context(), connect(t, s), o)
+		store, err := Open(t.Context(), buckettest.Connect(t, s), o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -28,41 +29,10 @@ func jetStreamCluster(t *testing.T) cluster {
 	}}
 }
 
-func startServer(t *testing.T, dir string, payload int32) *server.Server {
-	t.Helper()
-	s, err := server.NewServer(&server.Options{
-		JetStream: true, StoreDir: dir, DontListen: true, NoSigs: true, SyncAlways: true, NoLog: true, MaxPayload: payload,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	stop := func() { s.Shutdown(); s.WaitForShutdown() }
-	t.Cleanup(stop)
-	if !s.ReadyForConnections(30 * time.Second) {
-		t.Fatal("the server does not start")
-	}
-	return s
-}
-
-func connect(t *testing.T, s *server.Server) jetstream.JetStream {
-	t.Helper()
-	nc, err := nats.Connect("", nats.InProcessServer(s))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return js
-}
-
 func TestCursorsSurviveARestartOfTheServer(t *testing.T) {
-	dir, o := t.TempDir(), Options{Epoch: "e1", Last: 100}
-	srv := startServer(t, dir, 0)
-	s, err := Open(t.Context(), connect(t, srv), o)
+	dir, o := t.TempDir(), Options{Epoch: "e1", Last: ends(100)}
+	srv := buckettest.Server(t, dir, 0)
+	s, err := Open(t.Context(), buckettest.Connect(t, srv), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,9 +40,8 @@ func TestCursorsSurviveARestartOfTheServer(t *testing.T) {
 	begin(t, s, gate, 5)
 	s.Confirm(gate, 70)
 	stop()
-	srv.Shutdown()
-	srv.WaitForShutdown()
-	s, err = Open(t.Context(), connect(t, startServer(t, dir, 0)), o)
+	buckettest.Stop(srv)
+	s, err = Open(t.Context(), buckettest.Connect(t, buckettest.Server(t, dir, 0)), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +53,7 @@ func TestCursorsSurviveARestartOfTheServer(t *testing.T) {
 // TestADrawerStaysWithinWhatTheServerTakes fills one drawer, under a server
 // that takes little.
 func TestADrawerStaysWithinWhatTheServerTakes(t *testing.T) {
-	js := connect(t, startServer(t, t.TempDir(), 16<<10))
+	js := buckettest.Connect(t, buckettest.Server(t, t.TempDir(), 16<<10))
 	clk := newClock()
 	o := Options{Epoch: "e1", Now: clk.Now}
 	s, err := Open(t.Context(), js, o)
@@ -118,8 +87,8 @@ func TestADrawerStaysWithinWhatTheServerTakes(t *testing.T) {
 }
 
 func TestADeletedKeyIsWrittenAgain(t *testing.T) {
-	js := connect(t, startServer(t, t.TempDir(), 0))
-	o := Options{Epoch: "e1", Last: 100}
+	js := buckettest.Connect(t, buckettest.Server(t, t.TempDir(), 0))
+	o := Options{Epoch: "e1", Last: ends(100)}
 	s, err := Open(t.Context(), js, o)
 	if err != nil {
 		t.Fatal(err)
@@ -142,7 +111,7 @@ func TestADeletedKeyIsWrittenAgain(t *testing.T) {
 }
 
 func TestALostServerIsToldAndTheMemoryGoesOn(t *testing.T) {
-	srv := startServer(t, t.TempDir(), 0)
+	srv := buckettest.Server(t, t.TempDir(), 0)
 	nc, err := nats.Connect("", nats.InProcessServer(srv))
 	if err != nil {
 		t.Fatal(err)
@@ -151,14 +120,19 @@ func TestALostServerIsToldAndTheMemoryGoesOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := Open(t.Context(), js, Options{Epoch: "e1", Interval: time.Millisecond, Timeout: 200 * time.Millisecond})
+	b, err := bucket.Open(t.Context(), js, bucket.Options{Name: "gatecast_cursors", Unavailable: unavailable})
 	if err != nil {
+		t.Fatal(err)
+	}
+	// A request takes as long as it takes; Begin waits for that long only.
+	s := newStore(b, Options{Epoch: "e1", Interval: time.Millisecond, Timeout: 200 * time.Millisecond}.withDefaults())
+	if err := s.load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- s.Run(ctx) }()
-	begin(t, s, gate, 5)
+	s.table.begin(gate, 5, s.now())
 	nc.Close()
 	s.Confirm(gate, 6)
 	eventually(t, "the loss is told", func() bool { return s.Healthy() != nil })

@@ -1,11 +1,14 @@
 package cursor
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
 
 	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/bucket"
+	"github.com/gatecast/gatecast/internal/bucket/buckettest"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -13,12 +16,12 @@ import (
 var neighbour = gatecast.Consumer{App: "46"}
 
 // stored makes a bucket that holds gate's cursor and its neighbour's.
-func stored(t *testing.T, at gatecast.Seq) *Mem {
+func stored(t *testing.T, at gatecast.Seq) *bucket.Mem {
 	t.Helper()
 	if drawerOf(neighbour) != drawerOf(gate) {
 		t.Fatal("the neighbour lies in another drawer")
 	}
-	m := &Mem{}
+	m := &bucket.Mem{}
 	s := OpenMem(Options{Epoch: "e1", Mem: m})
 	s.table.begin(gate, at, s.now())
 	s.table.begin(neighbour, 1, s.now())
@@ -28,8 +31,8 @@ func stored(t *testing.T, at gatecast.Seq) *Mem {
 
 func TestACursorThatWasMovedBackIsNotPushedForwardByWhatWasOnDisk(t *testing.T) {
 	m := stored(t, 50)
-	a := OpenMem(Options{Epoch: "e1", Last: 60, Mem: m})
-	b := OpenMem(Options{Epoch: "e1", Last: 60, Mem: m})
+	a := OpenMem(Options{Epoch: "e1", Last: ends(60), Mem: m})
+	b := OpenMem(Options{Epoch: "e1", Last: ends(60), Mem: m})
 	a.Lose(gate, gatecast.GapNotice{From: 50, To: 5, Reason: gatecast.GapAhead}, start)
 	b.Confirm(neighbour, 2) // and writes gate's cursor as it was
 	flush(t, b)
@@ -48,28 +51,33 @@ func TestACursorThatWasMovedBackIsNotPushedForwardByWhatWasOnDisk(t *testing.T) 
 
 func TestACursorBeyondTheJournalIsBroughtBackThoughAnotherNodeWrites(t *testing.T) {
 	m := stored(t, 50)
-	m.fault = func(key string) (before, after error) {
-		m.fault = nil
-		e := m.items[key]
-		if _, err := m.write(e, e.rev); err != nil {
+	l, meddled := &buckettest.Line{Bucket: m}, false
+	l.Spoil(func(r buckettest.Request) buckettest.Fault {
+		if r.Op == "get" || meddled {
+			return buckettest.Fault{}
+		}
+		meddled = true
+		if _, err := m.Set(t.Context(), r.Key, buckettest.Entry(t, m, r.Key).Value); err != nil {
 			t.Error(err)
 		}
-		return nil, nil
-	}
-	OpenMem(Options{Epoch: "e1", Last: 40, Mem: m})
-	if got := onDisk(m, gate).Seq; m.fault != nil || got != 40 {
+		return buckettest.Fault{}
+	})
+	over(t, l, Options{Epoch: "e1", Last: ends(40)})
+	if got := onDisk(m, gate).Seq; !meddled || got != 40 {
 		t.Errorf("the cursor stands at %d on disk, want 40", got)
 	}
 }
 
 func TestANodeIsNotTakenInByItsOwnEcho(t *testing.T) {
-	m := &Mem{fault: func(string) (before, after error) { return nil, errors.New("no answer") }}
-	s := OpenMem(Options{Epoch: "e1", Mem: m})
+	m := &bucket.Mem{}
+	l := &buckettest.Line{Bucket: m}
+	l.Spoil(writes(func() buckettest.Fault { return buckettest.Fault{Unsaid: errors.New("no answer")} }))
+	s := over(t, l, Options{Epoch: "e1"})
 	s.table.begin(gate, 5, s.now())
-	if err := s.commit(t.Context(), 1<<drawerOf(gate)); err == nil || len(m.items) != 1 {
+	if err := s.commit(t.Context(), 1<<drawerOf(gate)); err == nil || len(buckettest.Entries(t, m)) != 1 {
 		t.Fatal("the cursor is not on disk, or the write was heard of")
 	}
-	s.watched(m.items[drawerKey(drawerOf(gate))])
+	s.watched(buckettest.Entry(t, m, drawerKey(drawerOf(gate))))
 	if cur, found, _ := s.table.get(gate); found || cur.Seq != 5 {
 		t.Errorf("cursor at %d, found %v", cur.Seq, found)
 	}
@@ -95,19 +103,20 @@ func TestOfTwoJournalsTheCurrentOneCounts(t *testing.T) {
 
 func TestACursorUsedWhileAFullDrawerIsWrittenStays(t *testing.T) {
 	m := stored(t, 50)
-	s := OpenMem(Options{Epoch: "e1", Last: 60, Mem: m, Now: func() time.Time { return time.Now().Add(time.Hour) }})
-	m.bytes = 150 // room for one
+	l := &buckettest.Line{Bucket: m}
+	s := over(t, l, Options{Epoch: "e1", Last: ends(60), Now: func() time.Time { return time.Now().Add(time.Hour) }})
+	m.MaxValue = 150 // room for one
 	s.Confirm(gate, 51)
 	first := true
-	m.fault = func(key string) (before, after error) {
-		if first && key == drawerKey(drawerOf(gate)) {
+	l.Spoil(func(r buckettest.Request) buckettest.Fault {
+		if first && r.Op == "put" && r.Key == drawerKey(drawerOf(gate)) {
 			first = false
 			for _, c := range []gatecast.Consumer{gate, neighbour} {
 				s.Confirm(c, 55)
 			}
 		}
-		return nil, nil
-	}
+		return buckettest.Fault{}
+	})
 	flush(t, s)
 	if seqOf(s, gate) != 55 || seqOf(s, neighbour) != 55 {
 		t.Error("a cursor that has just been used is gone")
@@ -127,5 +136,31 @@ func TestTheCursorThatIsOneTooManyIsNotTheNewOne(t *testing.T) {
 	s.table.begin(gate, 2, s.now())
 	if all := s.Of(gate.App); len(all) != 1 || all[0].Consumer != gate {
 		t.Errorf("cursors %v, want the new one alone", all)
+	}
+}
+
+// TestACursorThatMovesOnWhileAnotherNodeStartsIsNotBroughtBack has the journal and
+// the cursor grow between the first read of the one that starts and its last.
+func TestACursorThatMovesOnWhileAnotherNodeStartsIsNotBroughtBack(t *testing.T) {
+	m := stored(t, 50)
+	other := OpenMem(Options{Epoch: "e1", Last: ends(60), Mem: m})
+	newest := gatecast.Seq(60)
+	l, begun := &buckettest.Line{Bucket: m}, false
+	l.Spoil(func(buckettest.Request) buckettest.Fault {
+		if !begun {
+			begun, newest = true, 90
+			other.Confirm(gate, 80)
+			flush(t, other)
+		}
+		return buckettest.Fault{}
+	})
+	s := over(t, l, Options{Epoch: "e1", Last: func(context.Context) (gatecast.Seq, error) { return newest, nil }})
+	if seqOf(s, gate) != 80 || onDisk(m, gate).Seq != 80 {
+		t.Errorf("the cursor stands at %d, on disk at %d, want 80", seqOf(s, gate), onDisk(m, gate).Seq)
+	}
+	unreadable := errors.New("no leader")
+	broken := newStore(m, Options{Epoch: "e1", Last: func(context.Context) (gatecast.Seq, error) { return 0, unreadable }}.withDefaults())
+	if err := broken.load(t.Context()); !errors.Is(err, unreadable) || onDisk(m, gate).Seq != 80 {
+		t.Errorf("a journal that does not say where it ends: %v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package cursor
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"slices"
@@ -8,6 +9,8 @@ import (
 	"time"
 
 	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/bucket"
+	"github.com/gatecast/gatecast/internal/bucket/buckettest"
 	"pgregory.net/rapid"
 )
 
@@ -34,7 +37,8 @@ type state struct {
 
 type model struct {
 	clk   *clock
-	mem   *Mem
+	mem   *bucket.Mem
+	line  *buckettest.Line // to mem
 	store *Store
 	now   map[gatecast.Consumer]state
 	since map[gatecast.Consumer][]state // the last one known to be on disk, and every one since
@@ -47,13 +51,17 @@ var consumers = rapid.SampledFrom([]gatecast.Consumer{
 var seqs = rapid.Custom(func(t *rapid.T) gatecast.Seq { return gatecast.Seq(rapid.IntRange(0, 50).Draw(t, "seq")) })
 
 func newModel() *model {
-	m := &model{clk: newClock(), mem: &Mem{}, now: map[gatecast.Consumer]state{}, since: map[gatecast.Consumer][]state{}}
+	m := &model{clk: newClock(), mem: &bucket.Mem{}, now: map[gatecast.Consumer]state{}, since: map[gatecast.Consumer][]state{}}
 	m.open()
 	return m
 }
 
 func (m *model) open() {
-	m.store = OpenMem(Options{Epoch: "e1", Last: 100, Mem: m.mem, Now: m.clk.Now})
+	m.line = &buckettest.Line{Bucket: m.mem}
+	m.store = newStore(m.line, Options{Epoch: "e1", Last: ends(100), Now: m.clk.Now}.withDefaults())
+	if err := m.store.load(context.Background()); err != nil {
+		panic(err) // memory cannot fail
+	}
 }
 
 func (m *model) set(c gatecast.Consumer, s state) {
@@ -127,18 +135,18 @@ func (m *model) forget(t *rapid.T) {
 func (m *model) commit(t *rapid.T) {
 	fate := rapid.SampledFrom([]string{"succeeds", "fails", "succeeds unheard"}).Draw(t, "the commit")
 	at := rapid.IntRange(0, 3).Draw(t, "at write")
-	m.mem.fault = func(string) (before, after error) {
+	m.line.Spoil(writes(func() buckettest.Fault {
 		if at--; at >= 0 || fate == "succeeds" {
-			return nil, nil
+			return buckettest.Fault{}
 		}
 		if fate == "fails" {
-			return errors.New(fate), nil
+			return buckettest.Fault{Lost: errors.New(fate)}
 		}
-		return nil, errors.New(fate)
-	}
+		return buckettest.Fault{Unsaid: errors.New(fate)}
+	}))
 	_, dirty, _ := m.store.table.pending()
 	err := m.store.commit(t.Context(), dirty)
-	m.mem.fault = nil
+	m.line.Spoil(nil)
 	if err != nil {
 		return
 	}
@@ -186,10 +194,10 @@ func (m *model) check(t *rapid.T) {
 // is never undone, and in the end all know the highest position.
 func TestNodesAgreeHoweverTheirCommitsAndNewsCross(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		mem := &Mem{}
+		mem := &bucket.Mem{}
 		var nodes []*Store
 		for range 3 {
-			nodes = append(nodes, OpenMem(Options{Epoch: "e1", Last: 100, Mem: mem}))
+			nodes = append(nodes, OpenMem(Options{Epoch: "e1", Last: ends(100), Mem: mem}))
 		}
 		nodes[0].table.begin(gate, 0, nodes[0].now())
 		nodes[0].table.begin(named, 0, nodes[0].now())
@@ -199,8 +207,7 @@ func TestNodesAgreeHoweverTheirCommitsAndNewsCross(t *testing.T) {
 			}
 		}
 		hear := func(s *Store) {
-			entries, _ := mem.since(0)
-			for _, e := range entries {
+			for _, e := range buckettest.Entries(t, mem) {
 				s.watched(e)
 			}
 		}

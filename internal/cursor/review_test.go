@@ -8,7 +8,7 @@ import (
 )
 
 func TestALossThatOthersMadeGoodIsNone(t *testing.T) {
-	s := OpenMem(Options{Epoch: "e1", Last: 100})
+	s := OpenMem(Options{Epoch: "e1", Last: ends(100)})
 	stop := run(t, s)
 	defer stop()
 	begin(t, s, gate, 10)
@@ -26,7 +26,7 @@ func TestALossThatOthersMadeGoodIsNone(t *testing.T) {
 }
 
 func TestALossThatIsToldLateMakesNothingCompleteAgain(t *testing.T) {
-	s := OpenMem(Options{Epoch: "e1", Last: 100})
+	s := OpenMem(Options{Epoch: "e1", Last: ends(100)})
 	stop := run(t, s)
 	defer stop()
 	begin(t, s, gate, 10)
@@ -40,7 +40,7 @@ func TestALossThatIsToldLateMakesNothingCompleteAgain(t *testing.T) {
 
 func TestAConsumerThatIsHereIsNotIdleThoughNothingHappens(t *testing.T) {
 	clk := newClock()
-	s := OpenMem(Options{Epoch: "e1", Last: 100, MaxPerApp: 2, Now: clk.Now})
+	s := OpenMem(Options{Epoch: "e1", Last: ends(100), MaxPerApp: 2, Now: clk.Now})
 	stop := run(t, s)
 	defer stop()
 	here, away := gatecast.NamedConsumer(gate.App, "here"), gatecast.NamedConsumer(gate.App, "away")

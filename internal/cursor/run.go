@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/bucket"
 )
 
 // attempts bounds how often a drawer is written anew because another node was
@@ -73,13 +73,13 @@ func (s *Store) commit(ctx context.Context, m mask) error {
 	switch {
 	case failed == nil:
 		s.meters.committed(time.Since(began))
-		if s.outage.end() {
+		if s.outage.End() {
 			s.opts.Log.Info("cursors can be written again")
 		}
 	case errors.Is(ctx.Err(), context.Canceled): // by the caller, who commits once more
 	default:
 		s.meters.failures.Inc()
-		if s.outage.begin(failed) {
+		if s.outage.Begin(failed) {
 			s.opts.Log.Error("cursors cannot be written, trying again; after a crash now, what is confirmed meanwhile would be sent again", "err", failed)
 		}
 	}
@@ -90,18 +90,18 @@ func (s *Store) commit(ctx context.Context, m mask) error {
 func (s *Store) write(ctx context.Context, d int) error {
 	for range attempts {
 		c := s.table.copy(d)
-		value, out, err := encode(c.records, s.bucket.limit())
+		value, out, err := encode(c.records, s.bucket.Limit())
 		if err != nil {
 			s.table.unwritten(d)
 			return err
 		}
-		rev, err := s.bucket.put(ctx, drawerKey(d), value, c.rev)
+		rev, err := s.bucket.Put(ctx, drawerKey(d), value, c.rev)
 		if err == nil {
 			s.crowded(d, s.table.written(d, rev, c, out))
 			return nil
 		}
 		s.table.unwritten(d)
-		if !errors.Is(err, errChanged) {
+		if !errors.Is(err, bucket.ErrChanged) {
 			return err
 		}
 		if err := s.read(ctx, d); err != nil {
@@ -118,7 +118,7 @@ func (s *Store) crowded(d int, evicted []gatecast.Cursor) {
 	}
 	s.meters.forgotten.Add(float64(len(evicted)))
 	s.opts.Log.Warn("a drawer is full; the cursors idle longest are forgotten, and their consumers will begin anew",
-		"drawer", drawerKey(d), "cursors", len(evicted), "limit", s.bucket.limit())
+		"drawer", drawerKey(d), "cursors", len(evicted), "limit", s.bucket.Limit())
 }
 
 // load reads every drawer, and brings back the cursors beyond the journal's
@@ -129,9 +129,16 @@ func (s *Store) load(ctx context.Context) error {
 			return fmt.Errorf("read cursors from %s: %w", drawerKey(d), err)
 		}
 	}
-	for _, cur := range s.table.clamp(s.opts.Last) {
+	if s.opts.Last == nil {
+		return nil
+	}
+	last, err := s.opts.Last(ctx)
+	if err != nil {
+		return fmt.Errorf("find the journal's newest event: %w", err)
+	}
+	for _, cur := range s.table.clamp(last) {
 		s.opts.Log.Warn("a cursor stands beyond the end of the journal, which must have lost its newest events; it is brought back",
-			"app", cur.Consumer.App, "consumer", cur.Consumer.Name, "from", cur.Seq, "to", s.opts.Last)
+			"app", cur.Consumer.App, "consumer", cur.Consumer.Name, "from", cur.Seq, "to", last)
 	}
 	_, dirty, _ := s.table.pending()
 	return s.commit(ctx, dirty)
@@ -139,8 +146,8 @@ func (s *Store) load(ctx context.Context) error {
 
 // read merges one drawer as it stands in the bucket.
 func (s *Store) read(ctx context.Context, d int) error {
-	e, err := s.bucket.get(ctx, drawerKey(d))
-	if err != nil && !errors.Is(err, errMissing) {
+	e, err := s.bucket.Get(ctx, drawerKey(d))
+	if err != nil && !errors.Is(err, bucket.ErrMissing) {
 		return err
 	}
 	var records []record
@@ -149,19 +156,19 @@ func (s *Store) read(ctx context.Context, d int) error {
 			return err
 		}
 	}
-	s.forgot(s.table.merge(d, e.rev, records))
+	s.forgot(s.table.merge(d, e.Rev, records))
 	return nil
 }
 
 // decode reads an entry. A damaged one counts as empty: better that its
 // consumers begin anew than that nobody's cursor is kept.
-func (s *Store) decode(e entry) ([]record, error) {
-	records, err := decode(e.value)
+func (s *Store) decode(e bucket.Entry) ([]record, error) {
+	records, err := decode(e.Value)
 	if err != nil && gatecast.CodeOf(err) == gatecast.Invalid {
 		return nil, err
 	}
 	if err != nil {
-		s.opts.Log.Error("a drawer of cursors cannot be read and counts as empty; its consumers will begin anew", "key", e.key, "err", err)
+		s.opts.Log.Error("a drawer of cursors cannot be read and counts as empty; its consumers will begin anew", "key", e.Key, "err", err)
 	}
 	return records, nil
 }
@@ -169,50 +176,26 @@ func (s *Store) decode(e entry) ([]record, error) {
 // watch takes over what other nodes write, until ctx ends. While the watch is
 // lost, commits still merge what others have written to the same drawer.
 func (s *Store) watch(ctx context.Context) {
-	for failures := 0; ; failures++ {
-		err := s.bucket.watch(ctx, func(e entry) {
-			failures = 0
-			s.watched(e)
-		})
-		if ctx.Err() != nil {
-			return
-		}
-		if failures == 0 {
-			s.opts.Log.Warn("cursor watch was lost; what other nodes confirm is learned late until it is back", "err", err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(s.opts.Interval):
-		}
-	}
+	bucket.Follow(ctx, s.bucket, bucket.Watcher{
+		Tell: s.watched,
+		Lost: func(err error, before int) time.Duration {
+			if before == 0 {
+				s.opts.Log.Warn("cursor watch was lost; what other nodes confirm is learned late until it is back", "err", err)
+			}
+			return s.opts.Interval
+		},
+	})
 }
 
-func (s *Store) watched(e entry) {
-	d, ok := drawerNumber(e.key)
-	if !ok || s.table.revision(d) >= e.rev {
+func (s *Store) watched(e bucket.Entry) {
+	d, ok := drawerNumber(e.Key)
+	if !ok || e.Gone || s.table.revision(d) >= e.Rev {
 		return
 	}
 	records, err := s.decode(e)
 	if err != nil {
-		s.opts.Log.Error("what another node has written is not understood", "key", e.key, "err", err)
+		s.opts.Log.Error("what another node has written is not understood", "key", e.Key, "err", err)
 		return
 	}
-	s.forgot(s.table.news(d, e.rev, records))
-}
-
-// outage is why the last commit failed; nothing while commits succeed.
-type outage struct{ cause atomic.Pointer[error] }
-
-// begin reports whether this failure is the first of its outage.
-func (o *outage) begin(err error) bool { return o.cause.Swap(&err) == nil }
-
-// end reports whether there was an outage.
-func (o *outage) end() bool { return o.cause.Swap(nil) != nil }
-
-func (o *outage) err() error {
-	if err := o.cause.Load(); err != nil {
-		return unavailable(*err)
-	}
-	return nil
+	s.forgot(s.table.news(d, e.Rev, records))
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/bucket/buckettest"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -16,7 +17,7 @@ import (
 func BenchmarkCommit(b *testing.B) {
 	for _, pending := range []int{0, 100, 1000, 10_000} {
 		b.Run(fmt.Sprintf("pending=%d", pending), func(b *testing.B) {
-			s, err := Open(b.Context(), connect(b, startServer(b, b.TempDir(), 8<<20)), Options{Epoch: "e1", Timeout: time.Minute})
+			s, err := Open(b.Context(), buckettest.Connect(b, buckettest.Server(b, b.TempDir(), 8<<20)), Options{Epoch: "e1", Timeout: time.Minute})
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -38,7 +39,7 @@ func BenchmarkCommit(b *testing.B) {
 func BenchmarkKeys(b *testing.B) {
 	for _, form := range []string{"sequential", "pipelined"} {
 		b.Run(form, func(b *testing.B) {
-			js := connect(b, startServer(b, b.TempDir(), 8<<20))
+			js := buckettest.Connect(b, buckettest.Server(b, b.TempDir(), 8<<20))
 			kv, err := js.CreateKeyValue(b.Context(), jetstream.KeyValueConfig{Bucket: "keys", History: 1})
 			if err != nil {
 				b.Fatal(err)
@@ -46,7 +47,7 @@ func BenchmarkKeys(b *testing.B) {
 			ids := subscriptions(1000)
 			for n := 0; b.Loop(); n++ {
 				for _, id := range ids {
-					raw, _, err := encodeRecord(id, progressOf(n, 0), memLimit)
+					raw, _, err := encodeRecord(id, progressOf(n, 0), limit)
 					if err != nil {
 						b.Fatal(err)
 					}

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/bucket"
+	"github.com/gatecast/gatecast/internal/bucket/buckettest"
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 )
@@ -61,6 +63,34 @@ func runSuite(t *testing.T, open func(*testing.T) cluster) {
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
+}
+
+// limit is the most bytes of a value that a server takes unless told otherwise.
+var limit = new(bucket.Mem).Limit()
+
+// over opens a store over a line to a bucket of progress.
+func over(t *testing.T, books *buckettest.Line, m *Mem, o Options) *Store {
+	t.Helper()
+	s := newStore(books, &m.letters, o.withDefaults())
+	if err := s.load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// writes spoils what is not a read.
+func writes(f func(key string) buckettest.Fault) func(buckettest.Request) buckettest.Fault {
+	return func(r buckettest.Request) buckettest.Fault {
+		if r.Op == "get" {
+			return buckettest.Fault{}
+		}
+		return f(r.Key)
+	}
+}
+
+// ends is a journal whose newest event is the one with a Seq.
+func ends(last gatecast.Seq) func(context.Context) (gatecast.Seq, error) {
+	return func(context.Context) (gatecast.Seq, error) { return last, nil }
 }
 
 // run runs a store until the test ends or stop is called.
@@ -168,7 +198,7 @@ func wantNone(t *testing.T, s *Store, ids ...string) {
 	}
 }
 
-var alone = Options{Epoch: "e1", Last: 1 << 60}
+var alone = Options{Epoch: "e1", Last: ends(1 << 60)}
 
 func testBegin(t *testing.T, c cluster) {
 	s := c.open(t, alone)
@@ -327,14 +357,14 @@ func testClamp(t *testing.T, c cluster) {
 	begin(t, s, north, at(100, 100))
 	stop()
 	log := &logs{}
-	c.open(t, Options{Epoch: "e1", Last: 100, Log: log.logger()})
+	c.open(t, Options{Epoch: "e1", Last: ends(100), Log: log.logger()})
 	if n := strings.Count(log.String(), "beyond the end of the journal"); n != 1 {
 		t.Errorf("the log says it %d times: %s", n, log)
 	}
 	want := at(100, 90, 100)
 	want.Replay, want.Again = &gatecast.Replay{ID: "r", From: 3, To: 100, Position: 100}, []gatecast.Seq{50}
 	// The journal has grown since.
-	again := c.open(t, Options{Epoch: "e1", Last: 1000})
+	again := c.open(t, Options{Epoch: "e1", Last: ends(1000)})
 	wantProgress(t, again, gate, want)
 	wantProgress(t, again, north, at(100, 100))
 }
@@ -344,7 +374,7 @@ func testEpoch(t *testing.T, c cluster) {
 	stop := run(t, s)
 	begin(t, s, gate, at(200, 150))
 	stop()
-	wantProgress(t, c.open(t, Options{Epoch: "e2", Last: 100}), gate, at(200, 150))
+	wantProgress(t, c.open(t, Options{Epoch: "e2", Last: ends(100)}), gate, at(200, 150))
 }
 
 // largeProgress is more than a drawer takes of one.
@@ -368,7 +398,7 @@ func testLarge(t *testing.T, c cluster) {
 			again := c.open(t, alone)
 			wantProgress(t, again, gate, p)
 			wantProgress(t, again, neighbour, at(7))
-			_, err := s.books.get(t.Context(), ownKey(gate))
+			_, err := s.books.Get(t.Context(), ownKey(gate))
 			if there := err == nil; there != (len(p.Pending) > 0) {
 				t.Errorf("with %d pending: key of its own %v", len(p.Pending), there)
 			}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/bucket/buckettest"
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 )
@@ -54,7 +55,7 @@ func TestADrawersFormIsWhatOlderVersionsWrote(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		raw, cut, err := encodeRecord(r.id, r.p, memLimit)
+		raw, cut, err := encodeRecord(r.id, r.p, limit)
 		if cut || err != nil {
 			t.Fatal(cut, err)
 		}
@@ -88,7 +89,7 @@ func TestAnyProgressComesBackAsItWas(t *testing.T) {
 			Delivered: rapid.Uint64().Draw(t, "delivered"), Status: gatecast.SubscriptionPaused,
 			Reason: rapid.String().Draw(t, "reason"), Again: drawList(t, "again"),
 		}
-		raw, cut, err := encodeRecord(gate, p, memLimit)
+		raw, cut, err := encodeRecord(gate, p, limit)
 		if cut || err != nil {
 			t.Fatal(cut, err)
 		}
@@ -101,7 +102,7 @@ func TestAnyProgressComesBackAsItWas(t *testing.T) {
 }
 
 func TestTextThatIsNoUTF8IsStoredAllTheSame(t *testing.T) {
-	raw, _, err := encodeRecord(gate, gatecast.Progress{Reason: "a\xffb"}, memLimit)
+	raw, _, err := encodeRecord(gate, gatecast.Progress{Reason: "a\xffb"}, limit)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +111,7 @@ func TestTextThatIsNoUTF8IsStoredAllTheSame(t *testing.T) {
 	}
 	d := letter(gate, 1)
 	d.Last.Error, d.Last.Headers = "a\xffb", map[string]string{"x": "\xff"}
-	value, cut, err := encodeLetter(d, memLimit)
+	value, cut, err := encodeLetter(d, limit)
 	if cut || err != nil {
 		t.Fatal(cut, err)
 	}
@@ -124,7 +125,7 @@ func TestTenThousandNeighboursTakeLittle(t *testing.T) {
 	for i := range gatecast.Seq(10_000) {
 		p.Pending = append(p.Pending, 1<<39+i*100)
 	}
-	raw, _, err := encodeRecord(gate, p, memLimit)
+	raw, _, err := encodeRecord(gate, p, limit)
 	if err != nil || len(raw) > 14_000 {
 		t.Errorf("%d bytes, %v", len(raw), err)
 	}
@@ -152,7 +153,7 @@ func TestADamagedDrawerLeavesTheOthersAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 		key := drawerKey(drawerOf(gate))
-		if _, err := m.books.set(t.Context(), key, []byte(damage)); err != nil {
+		if _, err := m.books.Set(t.Context(), key, []byte(damage)); err != nil {
 			t.Fatal(err)
 		}
 		s = OpenMem(o)
@@ -177,7 +178,7 @@ func TestWhatANewerVersionWroteIsNotOverwritten(t *testing.T) {
 	s.Save(gate, at(5))
 	s.Save(north, at(5))
 	key := drawerKey(drawerOf(gate))
-	if _, err := m.books.put(t.Context(), key, []byte(`{"v":2,"s":"?"}`), 0); err != nil {
+	if _, err := m.books.Put(t.Context(), key, []byte(`{"v":2,"s":"?"}`), 0); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
@@ -185,11 +186,11 @@ func TestWhatANewerVersionWroteIsNotOverwritten(t *testing.T) {
 			t.Errorf("commit: %v", err)
 		}
 	}
-	if got := string(m.books.items[key].value); got != `{"v":2,"s":"?"}` || headOf(s, gate) != 5 || s.Healthy() == nil {
+	if got := buckettest.Value(t, &m.books, key); got != `{"v":2,"s":"?"}` || headOf(s, gate) != 5 || s.Healthy() == nil {
 		t.Errorf("the drawer holds %s, health %v", got, s.Healthy())
 	}
 	wantProgress(t, s, north, at(5))
-	if _, there := m.books.items[drawerKey(drawerOf(north))]; !there {
+	if _, err := m.books.Get(t.Context(), drawerKey(drawerOf(north))); err != nil {
 		t.Error("another drawer was not written")
 	}
 	if err := newStore(&m.books, &m.letters, o.withDefaults()).load(t.Context()); gatecast.CodeOf(err) != gatecast.Invalid || !strings.Contains(err.Error(), "newer") {
@@ -205,7 +206,7 @@ func TestADeadLettersFormIsWhatOlderVersionsWrote(t *testing.T) {
 		`"x":{"t":1767323105678,"q":7,"n":1,"i":"e7","y":12,"s":422,"d":1234567,"o":"refused","e":"the endpoint answered 422","r":true,` +
 		`"u":"https://example.com/hook","h":{"a":"b","webhook-id":"x"},"a":{"server":"nginx"}},"ld":7,"lb":8,"la":1,"lr":5,"r":true}` + "\n" +
 		`{"a":1}` + `{"data":` + `}` + "no\n\x00\xff"
-	got, cut, err := encodeLetter(d, memLimit)
+	got, cut, err := encodeLetter(d, limit)
 	if string(got) != value || cut || err != nil {
 		t.Errorf("%s, %v, %v", got, cut, err)
 	}
@@ -249,7 +250,7 @@ func TestADamagedDeadLetterIsListedAndCanBeDiscarded(t *testing.T) {
 		m, log := &Mem{}, &logs{}
 		o := alone
 		o.Mem, o.Log = m, log.logger()
-		if _, err := m.letters.set(t.Context(), letterKey(gate, 5), []byte(damage)); err != nil {
+		if _, err := m.letters.Set(t.Context(), letterKey(gate, 5), []byte(damage)); err != nil {
 			t.Fatal(err)
 		}
 		s := OpenMem(o)
@@ -267,7 +268,7 @@ func TestADamagedDeadLetterIsListedAndCanBeDiscarded(t *testing.T) {
 func TestWhatIsNoDeadLetterIsLeftAlone(t *testing.T) {
 	m := &Mem{}
 	for _, key := range []string{"x", gate, gate + ".", gate + ".x", gate + ".01", gate + ".-1", gate + ".1.2", "sub_x.1", gate + ".18446744073709551616"} {
-		if _, err := m.letters.set(t.Context(), key, []byte("?")); err != nil {
+		if _, err := m.letters.Set(t.Context(), key, []byte("?")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -282,7 +283,7 @@ func TestWhatIsNoDeadLetterIsLeftAlone(t *testing.T) {
 // and read again.
 func FuzzDrawer(f *testing.F) {
 	for _, p := range []gatecast.Progress{{}, everything(), at(7, 1, 2, 3)} {
-		raw, _, err := encodeRecord(gate, p, memLimit)
+		raw, _, err := encodeRecord(gate, p, limit)
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -322,7 +323,7 @@ func FuzzDrawer(f *testing.F) {
 // FuzzLetter is the same for dead letters.
 func FuzzLetter(f *testing.F) {
 	for _, d := range []gatecast.DeadLetter{{}, letter(gate, 5)} {
-		value, _, err := encodeLetter(d, memLimit)
+		value, _, err := encodeLetter(d, limit)
 		if err != nil {
 			f.Fatal(err)
 		}

@@ -7,51 +7,21 @@ import (
 	"time"
 
 	"github.com/gatecast/gatecast"
-	"github.com/nats-io/nats-server/v2/server"
+	"github.com/gatecast/gatecast/internal/bucket"
+	"github.com/gatecast/gatecast/internal/bucket/buckettest"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
-
-func startServer(t testing.TB, dir string, payload int32) *server.Server {
-	t.Helper()
-	s, err := server.NewServer(&server.Options{
-		JetStream: true, StoreDir: dir, DontListen: true, NoSigs: true, SyncAlways: true, NoLog: true, MaxPayload: payload,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	stop := func() { s.Shutdown(); s.WaitForShutdown() }
-	t.Cleanup(stop)
-	if !s.ReadyForConnections(30 * time.Second) {
-		t.Fatal("the server does not start")
-	}
-	return s
-}
-
-func connect(t testing.TB, s *server.Server) jetstream.JetStream {
-	t.Helper()
-	nc, err := nats.Connect("", nats.InProcessServer(s))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return js
-}
 
 func TestJetStream(t *testing.T) { runSuite(t, jetStreamCluster) }
 
 // jetStreamCluster is one server on disk, to which every node has a connection
 // of its own.
 func jetStreamCluster(t *testing.T) cluster {
-	s := startServer(t, t.TempDir(), 0)
+	s := buckettest.Server(t, t.TempDir(), 0)
 	return cluster{func(t *testing.T, o Options) *Store {
 		t.Helper()
-		store, err := Open(t.Context(), connect(t, s), o)
+		store, err := Open(t.Context(), buckettest.Connect(t, s), o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -61,8 +31,8 @@ func jetStreamCluster(t *testing.T) cluster {
 
 func TestEverythingSurvivesARestartOfTheServer(t *testing.T) {
 	dir := t.TempDir()
-	srv := startServer(t, dir, 0)
-	s, err := Open(t.Context(), connect(t, srv), alone)
+	srv := buckettest.Server(t, dir, 0)
+	s, err := Open(t.Context(), buckettest.Connect(t, srv), alone)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,9 +46,8 @@ func TestEverythingSurvivesARestartOfTheServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	stop()
-	srv.Shutdown()
-	srv.WaitForShutdown()
-	s, err = Open(t.Context(), connect(t, startServer(t, dir, 0)), alone)
+	buckettest.Stop(srv)
+	s, err = Open(t.Context(), buckettest.Connect(t, buckettest.Server(t, dir, 0)), alone)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,13 +61,16 @@ func TestEverythingSurvivesARestartOfTheServer(t *testing.T) {
 // TestWhatIsRemovedLeavesNothingForEver looks at what the server keeps of dead
 // letters that are gone.
 func TestWhatIsRemovedLeavesNothingForEver(t *testing.T) {
-	js := connect(t, startServer(t, t.TempDir(), 0))
+	js := buckettest.Connect(t, buckettest.Server(t, t.TempDir(), 0))
 	s, err := Open(t.Context(), js, alone)
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.letters, err = bucket.Open(t.Context(), js, bucket.Options{Name: "gatecast_hooks_dead", Markers: time.Second}) // the shortest there is
+	if err != nil {
+		t.Fatal(err)
+	}
 	run(t, s)
-	s.letters.(*kvBucket).markers = time.Second // the shortest there is
 	for seq := range gatecast.Seq(5) {
 		setAside(t, s, letter(gate, seq))
 		setAside(t, s, letter(north, seq))
@@ -121,7 +93,7 @@ func TestWhatIsRemovedLeavesNothingForEver(t *testing.T) {
 }
 
 func TestALostServerIsToldAndTheMemoryGoesOn(t *testing.T) {
-	srv := startServer(t, t.TempDir(), 0)
+	srv := buckettest.Server(t, t.TempDir(), 0)
 	nc, err := nats.Connect("", nats.InProcessServer(srv))
 	if err != nil {
 		t.Fatal(err)
@@ -130,7 +102,7 @@ func TestALostServerIsToldAndTheMemoryGoesOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := Open(t.Context(), js, Options{Epoch: "e1", Interval: time.Millisecond, Timeout: 200 * time.Millisecond})
+	s, err := Open(t.Context(), js, Options{Epoch: "e1", Interval: time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,12 +132,12 @@ func TestALostServerIsToldAndTheMemoryGoesOn(t *testing.T) {
 }
 
 func TestALargeEventFitsIntoADeadLetter(t *testing.T) {
-	s, err := Open(t.Context(), connect(t, startServer(t, t.TempDir(), 0)), alone)
+	s, err := Open(t.Context(), buckettest.Connect(t, buckettest.Server(t, t.TempDir(), 0)), alone)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := letter(gate, 1)
-	want.Event.Data = bytes.Repeat([]byte("x"), memLimit-2<<10) // as much as the server takes as an event
+	want.Event.Data = bytes.Repeat([]byte("x"), limit-2<<10) // as much as the server takes as an event
 	want.Last.Body = append(append([]byte("{"), want.Event.Data...), '}')
 	setAside(t, s, want)
 	got, err := s.DeadLetter(t.Context(), gate, 1)

@@ -6,15 +6,15 @@ import (
 	"sync"
 
 	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/bucket"
 )
 
 // lease is whether this node delivers, as the rest of the store sees it. What
-// lies in the bucket is keep's.
+// lies in the bucket is bucket.Lease's.
 type lease struct {
 	on      bool          // false: this process is the only one
 	want    chan struct{} // holds one token after Lead was called
 	changed chan struct{} // holds one token after the lease was taken or lost
-	news    chan struct{} // holds one token after the key has changed
 	first   uint64        // the key's revision when the store was opened
 
 	// mu guards the fields below. Nothing is done under it but looking at them.
@@ -30,7 +30,7 @@ type lease struct {
 func newLease(on bool) *lease {
 	l := &lease{
 		on: on, lost: make(chan struct{}), waiting: map[chan<- error]struct{}{},
-		want: make(chan struct{}, 1), changed: make(chan struct{}, 1), news: make(chan struct{}, 1),
+		want: make(chan struct{}, 1), changed: make(chan struct{}, 1),
 	}
 	if on {
 		close(l.lost)
@@ -150,15 +150,15 @@ func (l *lease) caughtUp() {
 }
 
 // opened notes where the key stands before anything is read.
-func (l *lease) opened(ctx context.Context, b bucket) error {
+func (l *lease) opened(ctx context.Context, b bucket.Bucket) error {
 	if !l.on {
 		return nil
 	}
-	e, err := b.get(ctx, leaseKey)
-	if err != nil && !errors.Is(err, errMissing) {
+	e, err := b.Get(ctx, bucket.LeaseKey)
+	if err != nil && !errors.Is(err, bucket.ErrMissing) {
 		return err
 	}
-	l.first = e.rev
+	l.first = e.Rev
 	return nil
 }
 

@@ -10,55 +10,34 @@ import (
 	"time"
 
 	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/bucket"
+	"github.com/gatecast/gatecast/internal/bucket/buckettest"
 )
 
 // line is a node's connection to its buckets, which can be cut.
 type line struct {
-	bucket
-	cut    *atomic.Bool
-	unsaid *atomic.Bool  // writes are done, and not answered
+	buckettest.Line
+	cut    atomic.Bool
+	unsaid atomic.Bool   // writes are done, and not answered
 	hold   chan struct{} // if it is not nil, a drawer is written after it closes
 }
 
-var errCut = errors.New("the line is cut")
-
-func (l *line) fails(ctx context.Context) error {
-	if !l.cut.Load() {
-		return nil
-	}
-	<-ctx.Done() // as a request that is not answered
-	return unavailable(errCut)
-}
-
-// ask gives each request the time that a connection would.
-func ask(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, 5*time.Second)
-}
-
-func (l *line) get(ctx context.Context, key string) (entry, error) {
-	ctx, cancel := ask(ctx)
-	defer cancel()
-	if err := l.fails(ctx); err != nil {
-		return entry{}, err
-	}
-	return l.bucket.get(ctx, key)
-}
-
-func (l *line) put(ctx context.Context, key string, value []byte, rev uint64) (uint64, error) {
-	ctx, cancel := ask(ctx)
-	defer cancel()
-	if _, drawer := drawerNumber(key); drawer && l.hold != nil {
-		<-l.hold
-		ctx = context.WithoutCancel(ctx) // it was on its way all the time
-	}
-	if err := l.fails(ctx); err != nil {
-		return 0, err
-	}
-	rev, err := l.bucket.put(ctx, key, value, rev)
-	if err == nil && l.unsaid.Load() {
-		return 0, unavailable(errCut)
-	}
-	return rev, err
+func newLine(b bucket.Bucket) *line {
+	l := &line{Line: buckettest.Line{Bucket: b}}
+	l.Spoil(func(r buckettest.Request) buckettest.Fault {
+		f := buckettest.Fault{Cut: l.cut.Load()}
+		if r.Op == "get" {
+			return f
+		}
+		if _, drawer := drawerNumber(r.Key); drawer {
+			f.Late = l.hold
+		}
+		if l.unsaid.Load() {
+			f.Unsaid = buckettest.ErrCut
+		}
+		return f
+	})
+	return l
 }
 
 // node is a store with a line of its own.
@@ -74,7 +53,7 @@ func newNode(t *testing.T, m *Mem) *node {
 	o := shared
 	o.Log = log.logger()
 	o = o.withDefaults()
-	l := &line{bucket: &m.books, cut: &atomic.Bool{}, unsaid: &atomic.Bool{}}
+	l := newLine(&m.books)
 	n := &node{Store: newStore(l, &m.letters, o), line: l, log: log}
 	if err := n.load(t.Context()); err != nil {
 		t.Fatal(err)
@@ -108,15 +87,15 @@ func TestALeaseThatIsNotRenewedIsTakenAfterFifteenSeconds(t *testing.T) {
 			led = time.Since(begun)
 		}()
 		<-a.Lost()
-		if gone := time.Since(begun); gone < giveUp-renewEvery || gone > giveUp {
-			t.Errorf("the holder gave up %v after the line was cut, want %v after its last renewal", gone, giveUp)
+		if gone := time.Since(begun); gone < bucket.GiveUp-bucket.RenewEvery || gone > bucket.GiveUp {
+			t.Errorf("the holder gave up %v after the line was cut, want %v after its last renewal", gone, bucket.GiveUp)
 		}
 		if b.lease.leads() {
 			t.Error("another node leads already")
 		}
 		<-done
-		if led < takeAfter-renewEvery || led > takeAfter+lookEvery {
-			t.Errorf("another node leads after %v, want %v after the last renewal", led, takeAfter)
+		if led < bucket.TakeAfter-bucket.RenewEvery || led > bucket.TakeAfter+bucket.LookEvery {
+			t.Errorf("another node leads after %v, want %v after the last renewal", led, bucket.TakeAfter)
 		}
 		wantProgress(t, b.Store, gate, at(10))
 		if a.Healthy() == nil || !strings.Contains(a.log.String(), "out of reach") || !strings.Contains(a.log.String(), "not be renewed in time") {
@@ -132,11 +111,11 @@ func TestAHolderKeepsItsLeaseForEver(t *testing.T) {
 		lead(t, a.Store)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
-		before := m.Crash().books.rev
+		before := buckettest.Revision(t, &m.books)
 		if err := b.Lead(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("another node: %v", err)
 		}
-		if n := m.Crash().books.rev - before; isLost(a.Store) || n < 1199 || n > 1201 {
+		if n := buckettest.Revision(t, &m.books) - before; isLost(a.Store) || n < 1199 || n > 1201 {
 			t.Errorf("lost %v, renewed %d times in an hour", isLost(a.Store), n)
 		}
 	})
@@ -236,7 +215,7 @@ func TestALeaseThatNobodyWantsAnyMoreIsGivenBack(t *testing.T) {
 		close(hold)
 		began := time.Now()
 		lead(t, b.Store)
-		if waited := time.Since(began); waited > 2*lookEvery {
+		if waited := time.Since(began); waited > 2*bucket.LookEvery {
 			t.Errorf("another node waited for %v", waited)
 		}
 	})
@@ -245,13 +224,13 @@ func TestALeaseThatNobodyWantsAnyMoreIsGivenBack(t *testing.T) {
 func TestADamagedLeaseIsTakenWhenItDoesNotChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &Mem{}
-		if _, err := m.books.set(t.Context(), leaseKey, []byte("{")); err != nil {
+		if _, err := m.books.Set(t.Context(), bucket.LeaseKey, []byte("{")); err != nil {
 			t.Fatal(err)
 		}
 		a := newNode(t, m)
 		began := time.Now()
 		lead(t, a.Store)
-		if waited := time.Since(began); waited < takeAfter || waited > takeAfter+lookEvery {
+		if waited := time.Since(began); waited < bucket.TakeAfter || waited > bucket.TakeAfter+bucket.LookEvery {
 			t.Errorf("it was taken after %v", waited)
 		}
 	})
@@ -261,16 +240,16 @@ func TestProgressOfANewerGatecastEndsTheWishToLead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &Mem{}
 		a, b := newNode(t, m), newNode(t, m)
-		if _, err := m.books.set(t.Context(), drawerKey(9), []byte(`{"v":2}`)); err != nil {
+		if _, err := m.books.Set(t.Context(), drawerKey(9), []byte(`{"v":2}`)); err != nil {
 			t.Fatal(err)
 		}
 		for _, n := range []*node{a, b} { // the second finds the lease given back
 			began := time.Now()
-			if err := n.Lead(t.Context()); gatecast.CodeOf(err) != gatecast.Invalid || time.Since(began) > 2*lookEvery {
+			if err := n.Lead(t.Context()); gatecast.CodeOf(err) != gatecast.Invalid || time.Since(began) > 2*bucket.LookEvery {
 				t.Errorf("after %v: %v", time.Since(began), err)
 			}
 		}
-		if got := string(m.Crash().books.items[drawerKey(9)].value); got != `{"v":2}` {
+		if got := buckettest.Value(t, &m.books, drawerKey(9)); got != `{"v":2}` {
 			t.Errorf("it was written over: %s", got)
 		}
 	})
@@ -281,7 +260,7 @@ func TestANewHolderIsNotHeldAgainstTheJournalOfItsStart(t *testing.T) {
 		m := &Mem{}
 		a := newNode(t, m)
 		late := shared
-		late.Mem, late.Last = m, 100 // the journal has grown since
+		late.Mem, late.Last = m, ends(100) // the journal has grown since
 		b := OpenMem(late)
 		run(t, b)
 		lead(t, a.Store)
@@ -302,7 +281,7 @@ func TestTheFirstHolderBringsBackWhatTheJournalLost(t *testing.T) {
 		begin(t, a.Store, gate, at(500))
 		a.stop()
 		o := shared
-		o.Mem, o.Last = m, 100
+		o.Mem, o.Last = m, ends(100)
 		b := OpenMem(o)
 		run(t, b)
 		lead(t, b)
@@ -317,10 +296,10 @@ func TestALeaseThatAnotherNodeHadMeanwhileIsLost(t *testing.T) {
 		a := newNode(t, m)
 		lead(t, a.Store)
 		// As if this process had been halted, with its clock, for a long time.
-		if _, err := m.books.set(t.Context(), leaseKey, []byte(`{"v":1,"w":"other","n":"other","t":1,"f":true}`)); err != nil {
+		if _, err := m.books.Set(t.Context(), bucket.LeaseKey, []byte(`{"v":1,"w":"other","n":"other","t":1,"f":true}`)); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(renewEvery + time.Millisecond)
+		time.Sleep(bucket.RenewEvery + time.Millisecond)
 		synctest.Wait()
 		if !isLost(a.Store) {
 			t.Error("it goes on as if nothing had happened")

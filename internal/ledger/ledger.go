@@ -16,11 +16,8 @@
 //
 // # One writer
 //
-// The lease is a key that its holder rewrites every three seconds. Nobody's
-// clock is compared with another's: a node takes the lease when the key has not
-// changed for fifteen seconds of its own clock, and a holder that could not
-// rewrite it for nine seconds stops by itself. Whoever takes it reads every
-// drawer and writes it once more before it delivers, so that a former holder,
+// The lease is [bucket.Lease], and lies beside the progress. Whoever takes it reads
+// every drawer and writes it once more before it delivers, so that a former holder,
 // who writes only over the revision it knows, can change nothing any more.
 package ledger
 
@@ -33,6 +30,7 @@ import (
 	"time"
 
 	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/bucket"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -44,7 +42,6 @@ type Options struct {
 	Replicas int              // copies in a cluster, 1 to 5; default 1 for new buckets, unchanged for old ones
 	Interval time.Duration    // between commits while something changes, and between tries while they fail; default 1 s
 	Epoch    string           // of the journal
-	Last     gatecast.Seq     // newest event of the journal at the start; progress of Epoch beyond it is brought back to it
 	MaxDead  int              // dead letters kept per subscription; beyond it the oldest is dropped; default 1,000
 	Timeout  time.Duration    // of one request to a bucket, of Begin, and of Run's last commit; default 5 s
 	Node     string           // names this node in the lease, for people; default: a random name
@@ -52,6 +49,10 @@ type Options struct {
 	Mem      *Mem             // for OpenMem: the buckets; default: new ones
 	Now      func() time.Time // for times that are stored, never for the lease; default time.Now
 	Log      *slog.Logger     // default: discard
+	// Last returns the Seq of the journal's newest event. It is asked when all
+	// progress has been read, and nobody else can move it. Progress of Epoch beyond
+	// it is brought back to it. Default: none is.
+	Last func(context.Context) (gatecast.Seq, error)
 }
 
 func (o Options) withDefaults() Options {
@@ -73,17 +74,17 @@ func (o Options) withDefaults() Options {
 // any goroutine.
 type Store struct {
 	opts    Options
-	books   bucket // progress and lease
-	letters bucket
+	books   bucket.Bucket // progress and lease
+	letters bucket.Bucket
 	writer  string // names this store in what it writes
 	table   *table
 	index   *index
 	lease   *lease
+	claim   *bucket.Lease // the lease as others see it
 	meters  *meters
 	wake    chan struct{} // holds one token while somebody waits for a commit
 	ended   chan struct{} // closed when Run has returned
-	outage  outage        // of commits
-	absence outage        // of the lease
+	outage  bucket.Outage // of commits
 }
 
 // Open reads all progress in js, and which dead letters there are; js must stay
@@ -92,11 +93,17 @@ type Store struct {
 // be read is logged and counts as empty.
 func Open(ctx context.Context, js jetstream.JetStream, o Options) (*Store, error) {
 	o = o.withDefaults()
-	books, err := openKV(ctx, js, o, bucketConfig{name: o.Bucket, about: "gatecast: how far each subscription has got"})
+	books, err := bucket.Open(ctx, js, bucket.Options{
+		Name: o.Bucket, About: "gatecast: how far each subscription has got",
+		Replicas: o.Replicas, Timeout: o.Timeout, Unavailable: unavailable,
+	})
 	if err != nil {
 		return nil, err
 	}
-	letters, err := openKV(ctx, js, o, bucketConfig{name: o.Bucket + "_dead", about: "gatecast: dead letters of subscriptions", markers: markerTTL})
+	letters, err := bucket.Open(ctx, js, bucket.Options{
+		Name: o.Bucket + "_dead", About: "gatecast: dead letters of subscriptions",
+		Replicas: o.Replicas, Timeout: o.Timeout, Unavailable: unavailable, Markers: markers,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -105,6 +112,24 @@ func Open(ctx context.Context, js jetstream.JetStream, o Options) (*Store, error
 		return nil, err
 	}
 	return s, nil
+}
+
+// markers is how long it stays known that a dead letter was removed: long enough
+// for every watch to be told. One that was cut off for longer begins anew and is
+// told what there is.
+const markers = time.Hour
+
+// Mem is the two buckets in memory, the same to their stores as the real ones.
+// The zero value is empty. Several stores may share one, as nodes do.
+type Mem struct{ books, letters bucket.Mem }
+
+// Crash returns what has been committed so far: what a store finds after a
+// crash. The stores of this one go on without touching it.
+func (m *Mem) Crash() *Mem {
+	c := &Mem{}
+	m.books.CrashInto(&c.books)
+	m.letters.CrashInto(&c.letters)
+	return c
 }
 
 // OpenMem returns a store with the same behaviour in memory, for tests and
@@ -119,14 +144,14 @@ func OpenMem(o Options) *Store {
 	return s
 }
 
-func newStore(books, letters bucket, o Options) *Store {
+func newStore(books, letters bucket.Bucket, o Options) *Store {
 	writer := rand.Text()
-	o.Node = cmp.Or(o.Node, writer)
 	s := &Store{
 		opts: o, books: books, letters: letters, writer: writer,
 		table: newTable(), index: newIndex(), lease: newLease(o.Lease),
 		wake: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
+	s.claim = bucket.NewLease(books, bucket.LeaseOptions{Work: "delivers to subscriptions", Node: o.Node, Writer: writer, Now: o.Now, Log: o.Log})
 	s.meters = newMeters(s)
 	return s
 }
@@ -227,7 +252,21 @@ func (s *Store) sweep() {
 
 // Healthy returns nil, or an Unavailable error if the last commit failed, or if
 // the lease cannot be reached. The store works on from memory all the same.
-func (s *Store) Healthy() error { return cmp.Or(s.outage.err(), s.absence.err()) }
+func (s *Store) Healthy() error {
+	if err := cmp.Or(s.outage.Err(), s.claim.Healthy()); err != nil {
+		return unavailable(err)
+	}
+	return nil
+}
+
+func unavailable(cause error) error {
+	return &gatecast.Error{
+		Code:    gatecast.Unavailable,
+		Message: "the state of subscriptions cannot be read or written",
+		Remedy:  "try again",
+		Cause:   cause,
+	}
+}
 
 // Metrics returns the store's collectors, for the caller to register.
 func (s *Store) Metrics() []prometheus.Collector { return s.meters.all() }

@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/bucket"
+	"github.com/gatecast/gatecast/internal/bucket/buckettest"
 )
-
-func revision(m *Mem) uint64 { return m.Crash().books.rev }
 
 // steady runs a store in a bubble with a subscription at 1, and returns just
 // after one of its commits.
@@ -41,17 +41,17 @@ func TestWhatChangesIsCommittedAfterTheInterval(t *testing.T) {
 		for n := range gatecast.Seq(1000) {
 			s.Save(gate, at(n))
 		}
-		before := revision(m)
+		before := buckettest.Revision(t, &m.books)
 		time.Sleep(time.Nanosecond)
 		synctest.Wait()
-		if got := headOf(onDisk(m), gate); got != 999 || revision(m) != before+1 {
-			t.Errorf("after the interval %d is on disk in %d writes, want 999 in one", got, revision(m)-before)
+		if got := headOf(onDisk(m), gate); got != 999 || buckettest.Revision(t, &m.books) != before+1 {
+			t.Errorf("after the interval %d is on disk in %d writes, want 999 in one", got, buckettest.Revision(t, &m.books)-before)
 		}
 		for range 100 {
 			s.Save(gate, at(999)) // nothing new
 			time.Sleep(time.Second)
 		}
-		if revision(m) != before+1 {
+		if buckettest.Revision(t, &m.books) != before+1 {
 			t.Error("nothing changed, and something was written")
 		}
 	})
@@ -62,22 +62,22 @@ func TestACommitOfManyCostsAWriteOfEachDrawer(t *testing.T) {
 		m := &Mem{}
 		s := steady(t, m)
 		for n := range 3 {
-			before := revision(m)
+			before := buckettest.Revision(t, &m.books)
 			for _, id := range subscriptions(2000) {
 				s.Save(id, at(gatecast.Seq(n)))
 			}
 			time.Sleep(time.Second)
 			synctest.Wait()
-			if got := revision(m) - before; got != drawers {
+			if got := buckettest.Revision(t, &m.books) - before; got != drawers {
 				t.Errorf("%d writes for 2000 subscriptions, want %d", got, drawers)
 			}
 		}
 		s.Save(gate, largeProgress(1))
 		flush(t, s)
-		before := revision(m)
+		before := buckettest.Revision(t, &m.books)
 		s.Save(gate, largeProgress(2))
 		flush(t, s)
-		if got := revision(m) - before; got != 1 || string(m.Crash().books.items[ownKey(gate)].value) == "" {
+		if got := buckettest.Revision(t, &m.books) - before; got != 1 || buckettest.Value(t, &m.books, ownKey(gate)) == "" {
 			t.Errorf("%d writes for one with a key of its own, want 1", got)
 		}
 	})
@@ -88,15 +88,16 @@ func TestAFailedCommitIsToldOnceAndTriedAgain(t *testing.T) {
 		m, log := &Mem{}, &logs{}
 		full := errors.New("the disk is full")
 		var broken atomic.Bool
-		m.books.fault = func(string) (before, after error) {
+		l := &buckettest.Line{Bucket: &m.books}
+		l.Spoil(func(buckettest.Request) (f buckettest.Fault) {
 			if broken.Load() {
-				return full, nil
+				f.Lost = full
 			}
-			return nil, nil
-		}
+			return f
+		})
 		o := alone
-		o.Mem, o.Log = m, log.logger()
-		s := OpenMem(o)
+		o.Log = log.logger()
+		s := over(t, l, m, o)
 		run(t, s)
 		broken.Store(true)
 		if err := s.Begin(t.Context(), gate, at(3)); gatecast.CodeOf(err) != gatecast.Unavailable || !errors.Is(err, full) {
@@ -129,15 +130,16 @@ func TestAWriteOfWhichNothingIsHeardIsNotADispute(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var silent atomic.Bool
 				m := &Mem{}
-				m.books.fault = func(key string) (before, after error) {
-					if silent.Load() && !strings.HasPrefix(key, "get") && key != leaseKey {
-						return nil, errors.New("no answer")
+				l := &buckettest.Line{Bucket: &m.books}
+				l.Spoil(writes(func(key string) (f buckettest.Fault) {
+					if silent.Load() && key != bucket.LeaseKey {
+						f.Unsaid = errors.New("no answer")
 					}
-					return nil, nil
-				}
+					return f
+				}))
 				o := alone
-				o.Mem, o.Lease = m, lease
-				s := OpenMem(o)
+				o.Lease = lease
+				s := over(t, l, m, o)
 				run(t, s)
 				lead(t, s)
 				for n := range gatecast.Seq(5) {
@@ -187,15 +189,14 @@ func TestTheEndOfRunIsNoOutage(t *testing.T) {
 
 func TestWhatIsSavedDuringACommitIsInTheNext(t *testing.T) {
 	m := &Mem{}
-	o := alone
-	o.Mem = m
-	s := OpenMem(o)
+	l := &buckettest.Line{Bucket: &m.books}
+	s := over(t, l, m, alone)
 	for n := range gatecast.Seq(5) {
 		s.Save(gate, at(2*n+1))
-		m.books.fault = func(string) (before, after error) {
+		l.Spoil(func(buckettest.Request) buckettest.Fault {
 			s.Save(gate, at(2*n+2))
-			return nil, nil
-		}
+			return buckettest.Fault{}
+		})
 		for i := range gatecast.Seq(2) {
 			if err := s.commit(t.Context()); err != nil {
 				t.Fatal(err)
@@ -203,7 +204,7 @@ func TestWhatIsSavedDuringACommitIsInTheNext(t *testing.T) {
 			if got := headOf(onDisk(m), gate); got != 2*n+1+i {
 				t.Errorf("after commit %d of two %d is on disk, want %d", i+1, got, 2*n+1+i)
 			}
-			m.books.fault = nil
+			l.Spoil(nil)
 		}
 	}
 }
@@ -220,9 +221,10 @@ func TestADeadLetterOfWhoseEndNothingIsToldIsGone(t *testing.T) {
 	setAside(t, a, letter(gate, 1))
 	setAside(t, a, letter(gate, 2))
 	b := OpenMem(o)
-	m.letters.mu.Lock()
-	delete(m.letters.items, letterKey(gate, 1))
-	m.letters.mu.Unlock()
+	if err := m.letters.Delete(t.Context(), letterKey(gate, 1), 0); err != nil {
+		t.Fatal(err)
+	}
+	m.letters.Expire()
 	run(t, b)
 	eventually(t, "only one is left", func() bool { return b.Dead(gate) == 1 })
 	setAside(t, a, letter(gate, 3))
@@ -233,7 +235,7 @@ func TestADeadLetterOfWhoseEndNothingIsToldIsGone(t *testing.T) {
 // bucket takes, and a subscription beyond what any key takes.
 func TestADrawerThatIsTooFullPutsItsLargestApart(t *testing.T) {
 	m, log := &Mem{}, &logs{}
-	m.books.bytes = 16 << 10
+	m.books.MaxValue = 16 << 10
 	o := alone
 	o.Mem, o.Log = m, log.logger()
 	s := OpenMem(o)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/bucket"
 )
 
 // letterID names a dead letter.
@@ -41,7 +42,7 @@ func (s *Store) SetAside(ctx context.Context, d gatecast.DeadLetter) error {
 	if d.SetAside.IsZero() {
 		d.SetAside = s.opts.Now()
 	}
-	value, cut, err := encodeLetter(d, s.letters.limit())
+	value, cut, err := encodeLetter(d, s.letters.Limit())
 	if err != nil {
 		return err
 	}
@@ -49,7 +50,7 @@ func (s *Store) SetAside(ctx context.Context, d gatecast.DeadLetter) error {
 		s.opts.Log.Warn("a dead letter is too large to be kept whole; its request and answer, or its event's data, are left out",
 			"subscription", d.Subscription, "seq", d.Seq)
 	}
-	rev, err := s.letters.set(ctx, letterKey(d.Subscription, d.Seq), value)
+	rev, err := s.letters.Set(ctx, letterKey(d.Subscription, d.Seq), value)
 	if err != nil {
 		return fmt.Errorf("store dead letter %d of %s: %w", d.Seq, d.Subscription, err)
 	}
@@ -70,7 +71,7 @@ func (s *Store) trim(ctx context.Context, id string, spared gatecast.Seq) {
 		if !over {
 			return
 		}
-		if err := s.letters.del(ctx, letterKey(id, m.seq), m.rev); err != nil && !errors.Is(err, errChanged) {
+		if err := s.letters.Delete(ctx, letterKey(id, m.seq), m.rev); err != nil && !errors.Is(err, bucket.ErrChanged) {
 			s.opts.Log.Warn("a dead letter too many was not dropped", "subscription", id, "seq", m.seq, "err", err)
 			return
 		}
@@ -120,17 +121,17 @@ func (s *Store) DeadLetter(ctx context.Context, id string, seq gatecast.Seq) (ga
 
 // letterEntry reads a dead letter that the index has at a revision, or does not
 // have: another node may have written it a moment ago.
-func (s *Store) letterEntry(ctx context.Context, id string, m mark) (entry, error) {
+func (s *Store) letterEntry(ctx context.Context, id string, m mark) (bucket.Entry, error) {
 	if !gatecast.ValidSubscriptionID(id) {
-		return entry{}, noLetter(id, m.seq)
+		return bucket.Entry{}, noLetter(id, m.seq)
 	}
-	e, err := s.letters.get(ctx, letterKey(id, m.seq))
-	if errors.Is(err, errMissing) {
+	e, err := s.letters.Get(ctx, letterKey(id, m.seq))
+	if errors.Is(err, bucket.ErrMissing) {
 		s.index.remove(id, m.seq, m.rev)
-		return entry{}, noLetter(id, m.seq)
+		return bucket.Entry{}, noLetter(id, m.seq)
 	}
 	if err != nil {
-		return entry{}, fmt.Errorf("read dead letter %d of %s: %w", m.seq, id, err)
+		return bucket.Entry{}, fmt.Errorf("read dead letter %d of %s: %w", m.seq, id, err)
 	}
 	return e, nil
 }
@@ -140,7 +141,7 @@ func (s *Store) letter(ctx context.Context, id string, m mark) (gatecast.DeadLet
 	if err != nil {
 		return gatecast.DeadLetter{}, err
 	}
-	d, err := decodeLetter(e.value)
+	d, err := decodeLetter(e.Value)
 	if err != nil {
 		s.opts.Log.Error("a dead letter cannot be read", "subscription", id, "seq", m.seq, "err", err)
 		d = gatecast.DeadLetter{}
@@ -158,14 +159,14 @@ func (s *Store) Discard(ctx context.Context, id string, seq gatecast.Seq) error 
 	if err != nil {
 		return err
 	}
-	err = s.letters.del(ctx, e.key, e.rev)
-	if errors.Is(err, errChanged) {
+	err = s.letters.Delete(ctx, e.Key, e.Rev)
+	if errors.Is(err, bucket.ErrChanged) {
 		return gatecast.Errorf(gatecast.Conflict, "dead letter %d of subscription %s has changed meanwhile", seq, id)
 	}
 	if err != nil {
 		return fmt.Errorf("discard dead letter %d of %s: %w", seq, id, err)
 	}
-	s.index.remove(id, seq, e.rev)
+	s.index.remove(id, seq, e.Rev)
 	return nil
 }
 
@@ -181,7 +182,7 @@ func (s *Store) Dead(id string) int { return s.index.of(id) }
 func (s *Store) bury(ctx context.Context) {
 	all := s.index.dead()
 	for i, d := range all {
-		if err := s.letters.del(ctx, d.key, d.rev); err != nil && !errors.Is(err, errChanged) {
+		if err := s.letters.Delete(ctx, d.key, d.rev); err != nil && !errors.Is(err, bucket.ErrChanged) {
 			s.index.revive(all[i:])
 			return
 		}
@@ -190,20 +191,20 @@ func (s *Store) bury(ctx context.Context) {
 
 // findLetters fills the index, at the start.
 func (s *Store) findLetters(ctx context.Context) error {
-	return s.letters.watch(ctx, func(e entry) bool {
+	return s.letters.Watch(ctx, bucket.Keys, func(e bucket.Entry) bool {
 		s.indexed(e)
-		return !e.synced
+		return !e.Synced
 	})
 }
 
-func (s *Store) indexed(e entry) {
-	l, ok := parseLetterKey(e.key)
+func (s *Store) indexed(e bucket.Entry) {
+	l, ok := parseLetterKey(e.Key)
 	switch {
 	case !ok:
-	case e.gone:
-		s.index.remove(l.subscription, l.seq, e.rev)
+	case e.Gone:
+		s.index.remove(l.subscription, l.seq, e.Rev)
 	default:
-		s.index.add(l.subscription, l.seq, e.rev)
+		s.index.add(l.subscription, l.seq, e.Rev)
 	}
 }
 
@@ -211,15 +212,14 @@ func (s *Store) indexed(e entry) {
 // ends. What is not told when a watch begins is there no more.
 func (s *Store) watchLetters(ctx context.Context) {
 	known := s.index.snapshot()
-	s.watch(ctx, s.letters, func(e entry) bool {
+	s.watch(ctx, s.letters, func(e bucket.Entry) {
 		s.indexed(e)
-		delete(known, doomed{e.key, e.rev})
-		if e.synced {
+		delete(known, doomed{e.Key, e.Rev})
+		if e.Synced {
 			for d, l := range known {
 				s.index.remove(l.subscription, l.seq, d.rev)
 			}
 			known = s.index.snapshot()
 		}
-		return true
 	})
 }

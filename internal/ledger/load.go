@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/bucket"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -50,26 +51,33 @@ func (s *Store) reload(ctx context.Context, read func(ctx context.Context, d int
 // clamp brings back what stands beyond the journal's end, on disk too: the
 // journal may soon have grown past it.
 func (s *Store) clamp(ctx context.Context) error {
-	for id, was := range s.table.clamp(s.opts.Epoch, s.opts.Last) {
+	if s.opts.Last == nil {
+		return nil
+	}
+	last, err := s.opts.Last(ctx)
+	if err != nil {
+		return fmt.Errorf("find the journal's newest event: %w", err)
+	}
+	for id, was := range s.table.clamp(s.opts.Epoch, last) {
 		s.opts.Log.Warn("a subscription stands beyond the end of the journal, which must have lost its newest events; it is brought back",
-			"subscription", id, "from", was.Head, "to", s.opts.Last)
+			"subscription", id, "from", was.Head, "to", last)
 	}
 	return s.commit(ctx)
 }
 
 // read reads one drawer as it stands.
 func (s *Store) read(ctx context.Context, d int) (contents, error) {
-	e, err := s.books.get(ctx, drawerKey(d))
-	if err != nil && !errors.Is(err, errMissing) {
+	e, err := s.books.Get(ctx, drawerKey(d))
+	if err != nil && !errors.Is(err, bucket.ErrMissing) {
 		return contents{}, err
 	}
-	return s.unfold(ctx, e, s.books.get)
+	return s.unfold(ctx, e, s.books.Get)
 }
 
 // unfold reads the records of a drawer, and those of keys of their own by get.
-func (s *Store) unfold(ctx context.Context, e entry, get func(context.Context, string) (entry, error)) (contents, error) {
-	c := contents{value: e.value, rev: e.rev, own: map[string]own{}}
-	if e.rev == 0 {
+func (s *Store) unfold(ctx context.Context, e bucket.Entry, get func(context.Context, string) (bucket.Entry, error)) (contents, error) {
+	c := contents{value: e.Value, rev: e.Rev, own: map[string]own{}}
+	if e.Rev == 0 {
 		return c, nil
 	}
 	dr, err := s.decode(e)
@@ -77,11 +85,11 @@ func (s *Store) unfold(ctx context.Context, e entry, get func(context.Context, s
 		return contents{}, err
 	}
 	for _, raw := range dr.Records {
-		s.take(&c, e.key, raw)
+		s.take(&c, e.Key, raw)
 	}
 	for _, id := range dr.Own {
 		e, err := get(ctx, ownKey(id))
-		if errors.Is(err, errMissing) {
+		if errors.Is(err, bucket.ErrMissing) {
 			s.opts.Log.Error("the progress of a subscription is missing; it will begin anew", "key", ownKey(id))
 			continue
 		}
@@ -96,15 +104,15 @@ func (s *Store) unfold(ctx context.Context, e entry, get func(context.Context, s
 }
 
 // takeOwn adds what lies in a key of its own.
-func (s *Store) takeOwn(c *contents, id string, e entry) error {
-	c.own[id] = own{rev: e.rev}
+func (s *Store) takeOwn(c *contents, id string, e bucket.Entry) error {
+	c.own[id] = own{rev: e.Rev}
 	dr, err := s.decode(e)
 	if err != nil {
 		return err
 	}
 	for _, raw := range dr.Records {
-		if r, ok := s.take(c, e.key, raw); ok {
-			c.own[id] = own{r.raw, e.rev}
+		if r, ok := s.take(c, e.Key, raw); ok {
+			c.own[id] = own{r.raw, e.Rev}
 		}
 	}
 	return nil
@@ -112,13 +120,13 @@ func (s *Store) takeOwn(c *contents, id string, e entry) error {
 
 // decode reads an entry. A damaged one counts as empty: better that its
 // subscriptions begin anew than that none is served.
-func (s *Store) decode(e entry) (drawerRecord, error) {
-	dr, err := decodeDrawer(e.value)
+func (s *Store) decode(e bucket.Entry) (drawerRecord, error) {
+	dr, err := decodeDrawer(e.Value)
 	if err != nil && gatecast.CodeOf(err) == gatecast.Invalid {
 		return drawerRecord{}, err
 	}
 	if err != nil {
-		s.opts.Log.Error("progress of subscriptions cannot be read and counts as none; they will begin anew", "key", e.key, "err", err)
+		s.opts.Log.Error("progress of subscriptions cannot be read and counts as none; they will begin anew", "key", e.Key, "err", err)
 	}
 	return dr, nil
 }
@@ -148,43 +156,43 @@ func (s *Store) fence(ctx context.Context, d int) (contents, error) {
 
 // seize writes a key once more, as it is but for its writer, and returns it. A
 // drawer that is not there is made; what cannot be read is left as empty.
-func (s *Store) seize(ctx context.Context, key string) (entry, error) {
+func (s *Store) seize(ctx context.Context, key string) (bucket.Entry, error) {
 	for range attempts {
 		if !s.lease.holds() { // who has it now must not be disturbed
-			return entry{}, notLeading()
+			return bucket.Entry{}, notLeading()
 		}
-		e, err := s.books.get(ctx, key)
-		if _, drawer := drawerNumber(key); err != nil && (!drawer || !errors.Is(err, errMissing)) {
-			return entry{}, err
+		e, err := s.books.Get(ctx, key)
+		if _, drawer := drawerNumber(key); err != nil && (!drawer || !errors.Is(err, bucket.ErrMissing)) {
+			return bucket.Entry{}, err
 		}
 		var dr drawerRecord
 		if err == nil {
 			if dr, err = s.decode(e); err != nil {
-				return entry{}, err
+				return bucket.Entry{}, err
 			}
 		}
 		dr.Writer = s.writer
 		value, err := dr.encode()
 		if err != nil {
-			return entry{}, err
+			return bucket.Entry{}, err
 		}
-		rev, err := s.books.put(ctx, key, value, e.rev)
+		rev, err := s.books.Put(ctx, key, value, e.Rev)
 		if err == nil {
-			return entry{key: key, value: value, rev: rev}, nil
+			return bucket.Entry{Key: key, Value: value, Rev: rev}, nil
 		}
-		if !errors.Is(err, errChanged) {
-			return entry{}, wrapWrite(key, err)
+		if !errors.Is(err, bucket.ErrChanged) {
+			return bucket.Entry{}, wrapWrite(key, err)
 		}
 	}
-	return entry{}, gatecast.Errorf(gatecast.Unavailable, "%s does not keep still", key)
+	return bucket.Entry{}, gatecast.Errorf(gatecast.Unavailable, "%s does not keep still", key)
 }
 
 // learn takes over what another node has written. An own key is told before the
 // drawer that names it, where it is new.
-func (s *Store) learn(ctx context.Context, e entry) error {
-	d, ok := drawerNumber(e.key)
+func (s *Store) learn(ctx context.Context, e bucket.Entry) error {
+	d, ok := drawerNumber(e.Key)
 	if !ok {
-		id, is := ownID(e.key)
+		id, is := ownID(e.Key)
 		if !is {
 			return nil
 		}

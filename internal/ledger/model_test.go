@@ -2,10 +2,12 @@ package ledger
 
 import (
 	"cmp"
+	"context"
 	"slices"
 	"testing"
 
 	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/bucket/buckettest"
 	"pgregory.net/rapid"
 )
 
@@ -17,7 +19,7 @@ import (
 func TestACrashTakesProgressBackToACommitAtMost(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		m := &model{mem: &Mem{}, now: map[string]state{}, since: map[string][]state{}, dead: map[string][]gatecast.Seq{}}
-		m.mem.books.bytes = 4 << 10 // so that some lie apart
+		m.mem.books.MaxValue = 4 << 10 // so that some lie apart
 		m.open()
 		rt.Repeat(map[string]func(*rapid.T){
 			"save": m.save, "forget": m.forget, "commit": m.commit, "crash": m.crash,
@@ -34,6 +36,7 @@ type state struct {
 
 type model struct {
 	mem   *Mem
+	line  *buckettest.Line // to mem's progress
 	store *Store
 	now   map[string]state
 	since map[string][]state // the last one known to be on disk, and every one since
@@ -55,8 +58,12 @@ func inDrawerOf(id string, n int) string {
 
 func (m *model) open() {
 	o := alone
-	o.Mem, o.MaxDead = m.mem, 4
-	m.store = OpenMem(o)
+	o.MaxDead = 4
+	m.line = &buckettest.Line{Bucket: &m.mem.books}
+	m.store = newStore(m.line, &m.mem.letters, o.withDefaults())
+	if err := m.store.load(context.Background()); err != nil {
+		panic(err) // memory cannot fail
+	}
 }
 
 func (m *model) set(id string, s state) {
@@ -91,17 +98,19 @@ func (m *model) forget(t *rapid.T) {
 func (m *model) commit(t *rapid.T) {
 	fate := rapid.SampledFrom([]string{"succeeds", "fails", "succeeds unheard"}).Draw(t, "the commit")
 	at := rapid.IntRange(0, 6).Draw(t, "at request")
-	m.mem.books.fault = func(string) (before, after error) {
-		if at--; at >= 0 || fate == "succeeds" {
-			return nil, nil
+	m.line.Spoil(func(r buckettest.Request) buckettest.Fault {
+		switch at--; {
+		case at >= 0 || fate == "succeeds":
+			return buckettest.Fault{}
+		case fate == "fails":
+			return buckettest.Fault{Lost: errFault}
+		case r.Op == "get":
+			return buckettest.Fault{}
 		}
-		if fate == "fails" {
-			return errFault, nil
-		}
-		return nil, errFault
-	}
+		return buckettest.Fault{Unsaid: errFault}
+	})
 	err := m.store.commit(t.Context())
-	m.mem.books.fault = nil
+	m.line.Spoil(nil)
 	if err != nil {
 		return
 	}
@@ -189,11 +198,11 @@ func TestAWriteOfWhichNobodyHeardIsWrittenOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.store.Save(gate, at(1))
-	m.mem.books.fault = func(string) (before, after error) { return nil, errFault }
+	m.line.Spoil(writes(func(string) buckettest.Fault { return buckettest.Fault{Unsaid: errFault} }))
 	if m.store.commit(t.Context()) == nil {
 		t.Fatal("the answer was not lost")
 	}
-	m.mem.books.fault = nil
+	m.line.Spoil(nil)
 	m.store.Forget(gate)
 	if err := m.store.commit(t.Context()); err != nil {
 		t.Fatal(err)

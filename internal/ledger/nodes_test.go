@@ -9,7 +9,7 @@ import (
 )
 
 // shared is what a node of several has.
-var shared = Options{Epoch: "e1", Last: 1 << 60, Lease: true}
+var shared = Options{Epoch: "e1", Last: ends(1 << 60), Lease: true}
 
 func lead(t *testing.T, s *Store) {
 	t.Helper()
@@ -158,10 +158,10 @@ func testMeddled(t *testing.T, c cluster) {
 	s := c.open(t, alone)
 	run(t, s)
 	for n, meddle := range []func() error{
-		func() error { return s.books.del(t.Context(), drawerKey(drawerOf(gate)), 0) },
-		func() error { _, err := s.books.set(t.Context(), drawerKey(drawerOf(gate)), []byte("?")); return err },
-		func() error { return s.books.del(t.Context(), ownKey(gate), 0) },
-		func() error { _, err := s.books.set(t.Context(), ownKey(gate), []byte("?")); return err },
+		func() error { return s.books.Delete(t.Context(), drawerKey(drawerOf(gate)), 0) },
+		func() error { _, err := s.books.Set(t.Context(), drawerKey(drawerOf(gate)), []byte("?")); return err },
+		func() error { return s.books.Delete(t.Context(), ownKey(gate), 0) },
+		func() error { _, err := s.books.Set(t.Context(), ownKey(gate), []byte("?")); return err },
 	} {
 		begin(t, s, gate, largeProgress(gatecast.Seq(n)))
 		if err := meddle(); err != nil {

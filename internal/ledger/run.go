@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/bucket"
 )
 
 // Run commits what changes, keeps the lease, and takes over what other nodes
@@ -20,7 +20,7 @@ func (s *Store) Run(ctx context.Context) error {
 	keeping, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var background sync.WaitGroup
-	news := make(chan entry)
+	news := make(chan bucket.Entry)
 	if s.opts.Lease {
 		background.Go(func() { s.keep(keeping) })
 		background.Go(func() { s.watchBooks(ctx, news) })
@@ -40,7 +40,7 @@ func (s *Store) Run(ctx context.Context) error {
 
 // work is everything that changes what is known of the bucket, one after the
 // other, until ctx ends.
-func (s *Store) work(ctx context.Context, news <-chan entry) {
+func (s *Store) work(ctx context.Context, news <-chan bucket.Entry) {
 	tick := time.NewTicker(s.opts.Interval)
 	defer tick.Stop()
 	for ctx.Err() == nil {
@@ -118,13 +118,13 @@ func (s *Store) follow(ctx context.Context) {
 }
 
 // heard takes over news from another node, unless this one knows better.
-func (s *Store) heard(ctx context.Context, e entry) {
+func (s *Store) heard(ctx context.Context, e bucket.Entry) {
 	if s.lease.holds() {
 		return
 	}
 	if err := s.learn(ctx, e); err != nil && ctx.Err() == nil {
 		s.lease.fellBehind()
-		s.opts.Log.Warn("what another node has written could not be read; trying again", "key", e.key, "err", err)
+		s.opts.Log.Warn("what another node has written could not be read; trying again", "key", e.Key, "err", err)
 	}
 }
 
@@ -155,7 +155,7 @@ func (s *Store) commit(ctx context.Context) error {
 }
 
 func (s *Store) recovered() {
-	if s.outage.end() {
+	if s.outage.End() {
 		s.opts.Log.Info("the progress of subscriptions can be stored again")
 	}
 }
@@ -166,23 +166,7 @@ func (s *Store) failed(ctx context.Context, err error) {
 		return
 	}
 	s.meters.failures.Inc()
-	if s.outage.begin(err) {
+	if s.outage.Begin(err) {
 		s.opts.Log.Error("the progress of subscriptions cannot be stored, trying again; after a crash now, what is delivered meanwhile would be delivered again", "err", err)
 	}
-}
-
-// outage is why the last commit failed; nothing while commits succeed.
-type outage struct{ cause atomic.Pointer[error] }
-
-// begin reports whether this failure is the first of its outage.
-func (o *outage) begin(err error) bool { return o.cause.Swap(&err) == nil }
-
-// end reports whether there was an outage.
-func (o *outage) end() bool { return o.cause.Swap(nil) != nil }
-
-func (o *outage) err() error {
-	if err := o.cause.Load(); err != nil {
-		return unavailable(*err)
-	}
-	return nil
 }

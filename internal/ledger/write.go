@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/bucket"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -26,7 +27,7 @@ func (s *Store) write(ctx context.Context, d int) (err error) {
 	if err := s.encode(&c); err != nil {
 		return err
 	}
-	apart := place(c, s.books.limit()-envelope(s.writer, slices.Collect(maps.Keys(c.slots))))
+	apart := place(c, s.books.Limit()-envelope(s.writer, slices.Collect(maps.Keys(c.slots))))
 	for _, id := range apart {
 		if err := s.writeOwn(ctx, &c, id); err != nil {
 			return err
@@ -49,7 +50,7 @@ func (s *Store) write(ctx context.Context, d int) (err error) {
 
 // encode brings the records of a drawer up to date.
 func (s *Store) encode(c *drawer) error {
-	limit := s.books.limit() - envelope(s.writer, nil)
+	limit := s.books.Limit() - envelope(s.writer, nil)
 	for id, it := range c.slots {
 		if !it.changed {
 			continue
@@ -118,7 +119,7 @@ func (s *Store) discardOwn(ctx context.Context, c *drawer, apart []string) {
 			continue
 		}
 		delete(c.own, id)
-		if err := s.books.del(ctx, ownKey(id), was.rev); err != nil {
+		if err := s.books.Delete(ctx, ownKey(id), was.rev); err != nil {
 			s.opts.Log.Debug("a key that nothing needs stays in the bucket", "key", ownKey(id), "err", err)
 		}
 	}
@@ -146,15 +147,15 @@ func (s *Store) put(ctx context.Context, key string, value []byte, rev uint64, f
 		if !s.lease.holds() {
 			return rev, notLeading()
 		}
-		now, err := s.books.put(ctx, key, value, rev)
-		if !errors.Is(err, errChanged) {
+		now, err := s.books.Put(ctx, key, value, rev)
+		if !errors.Is(err, bucket.ErrChanged) {
 			if err != nil {
 				now = rev
 			}
 			return now, wrapWrite(key, err)
 		}
-		e, err := s.books.get(ctx, key)
-		if err != nil && !errors.Is(err, errMissing) {
+		e, err := s.books.Get(ctx, key)
+		if err != nil && !errors.Is(err, bucket.ErrMissing) {
 			return rev, wrapWrite(key, err)
 		}
 		if err == nil {
@@ -162,7 +163,7 @@ func (s *Store) put(ctx context.Context, key string, value []byte, rev uint64, f
 				return rev, err
 			}
 		}
-		rev = e.rev // 0 if it is missing
+		rev = e.Rev // 0 if it is missing
 	}
 	return rev, gatecast.Errorf(gatecast.Unavailable, "%s does not keep still", key)
 }
@@ -176,13 +177,13 @@ func wrapWrite(key string, err error) error {
 
 // foreign returns why a value that this store did not expect may not be written
 // over, or nil.
-func (s *Store) foreign(e entry, fenced bool) error {
-	d, err := decodeDrawer(e.value)
+func (s *Store) foreign(e bucket.Entry, fenced bool) error {
+	d, err := decodeDrawer(e.Value)
 	switch {
 	case err == nil && d.Writer == s.writer:
 		return nil
 	case fenced:
-		s.lose("another node has written " + e.key)
+		s.lose("another node has written " + e.Key)
 		return notLeading()
 	case gatecast.CodeOf(err) == gatecast.Invalid:
 		return err

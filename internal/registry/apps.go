@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/bucket"
 )
 
 // CreateApp makes an enabled app and returns it with its secret. Errors:
@@ -39,9 +40,9 @@ func (r *Registry) CreateApp(ctx context.Context, spec gatecast.AppSpec) (*gatec
 	if err != nil {
 		return nil, fmt.Errorf("encode app: %w", err)
 	}
-	e := entry{key: appEntry + a.Key, value: value}
+	e := bucket.Entry{Key: appEntry + a.Key, Value: value}
 	if err := r.create(ctx, e, a.Name); err != nil {
-		if errors.Is(err, errChanged) {
+		if errors.Is(err, bucket.ErrChanged) {
 			return nil, keyTaken(a.Key)
 		}
 		return nil, fmt.Errorf("create app %q: %w", a.Name, err)
@@ -49,23 +50,23 @@ func (r *Registry) CreateApp(ctx context.Context, spec gatecast.AppSpec) (*gatec
 	return r.written(a.Key)
 }
 
-// create writes a new entry under a name of its own. The error errChanged
+// create writes a new entry under a name of its own. The error bucket.ErrChanged
 // means that the entry exists.
-func (r *Registry) create(ctx context.Context, e entry, name string) error {
+func (r *Registry) create(ctx context.Context, e bucket.Entry, name string) error {
 	// Looked at first, so that importing an app twice tells the clash of keys.
-	if _, err := r.store.get(ctx, e.key); !errors.Is(err, errMissing) {
-		return cmp.Or(err, errChanged)
+	if _, err := r.store.Get(ctx, e.Key); !errors.Is(err, bucket.ErrMissing) {
+		return cmp.Or(err, bucket.ErrChanged)
 	}
-	if err := r.reserve(ctx, e.key, name); err != nil {
+	if err := r.reserve(ctx, e.Key, name); err != nil {
 		return err
 	}
-	rev, err := r.store.put(ctx, e.key, e.value, 0)
+	rev, err := r.store.Put(ctx, e.Key, e.Value, 0)
 	if err != nil {
 		return err // the entry may exist all the same, so the name stays reserved
 	}
-	e.rev = rev
-	if err := r.confirm(ctx, e.key, name); err != nil {
-		return errors.Join(err, r.store.del(ctx, e.key, rev))
+	e.Rev = rev
+	if err := r.confirm(ctx, e.Key, name); err != nil {
+		return errors.Join(err, r.store.Delete(ctx, e.Key, rev))
 	}
 	r.cache.wrote(e, r.decode(e))
 	return nil
@@ -150,12 +151,12 @@ func (r *Registry) finishRename(ctx context.Context, key, before, after string) 
 	}
 	err := r.modify(ctx, key, func(a *gatecast.App) error {
 		if a.Name != after {
-			return errChanged // renamed again since, and the name given up: all is well
+			return bucket.ErrChanged // renamed again since, and the name given up: all is well
 		}
 		a.Name = before
 		return nil
 	})
-	if errors.Is(err, errChanged) {
+	if errors.Is(err, bucket.ErrChanged) {
 		return nil
 	}
 	return errors.Join(taken, err)
@@ -203,7 +204,7 @@ func (r *Registry) modify(ctx context.Context, key string, change func(*gatecast
 		}
 		return encodeApp(validSecrets(a, r.opts.Now()), r.seal)
 	})
-	if errors.Is(err, errMissing) {
+	if errors.Is(err, bucket.ErrMissing) {
 		return noApp(key)
 	}
 	return err

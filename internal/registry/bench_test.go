@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/bucket"
 )
 
 // BenchmarkCreateSubscriptions tells the cost of one more beside those there
@@ -45,7 +46,7 @@ func BenchmarkShelf(b *testing.B) {
 
 // BenchmarkOpen tells how long a node takes to read 10,000 subscriptions.
 func BenchmarkOpen(b *testing.B) {
-	st, seal := newMemStore(), newSealer(newKey())
+	st, seal := &bucket.Mem{}, newSealer(newKey())
 	r := openMem(st, seal, Options{})
 	defer r.Close()
 	for range 10_000 {

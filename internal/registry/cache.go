@@ -9,6 +9,7 @@ import (
 
 	"github.com/gatecast/gatecast"
 	"github.com/gatecast/gatecast/internal/auth"
+	"github.com/gatecast/gatecast/internal/bucket"
 )
 
 // snapshot is what the registry held at one moment. It never changes.
@@ -120,7 +121,7 @@ func (c *cache) endSync() {
 	defer c.mu.Unlock()
 	for key, it := range c.items {
 		if _, told := c.told[key]; !told && it.rev <= c.seen {
-			c.set(entry{key: key, gone: true}, item{})
+			c.set(bucket.Entry{Key: key, Gone: true}, item{})
 		}
 	}
 	maps.DeleteFunc(c.gone, func(_ string, rev uint64) bool { return rev < c.seen })
@@ -132,30 +133,30 @@ func (c *cache) endSync() {
 }
 
 // watched takes an entry from the watch.
-func (c *cache) watched(e entry, it item) {
+func (c *cache) watched(e bucket.Entry, it item) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.seen = max(c.seen, e.rev)
+	c.seen = max(c.seen, e.Rev)
 	if c.told != nil {
-		c.told[e.key] = struct{}{}
+		c.told[e.Key] = struct{}{}
 	}
-	if e.gone {
-		delete(c.gone, e.key)
-		c.toldGone(e.key)
-	} else if rev, removed := c.gone[e.key]; removed && e.rev <= rev {
+	if e.Gone {
+		delete(c.gone, e.Key)
+		c.toldGone(e.Key)
+	} else if rev, removed := c.gone[e.Key]; removed && e.Rev <= rev {
 		return
 	}
-	if c.items[e.key].rev < e.rev {
+	if c.items[e.Key].rev < e.Rev {
 		c.set(e, it)
 	}
 }
 
 // wrote takes an entry that this node has written. If the watch has gone past
 // it already, it has told that entry or a newer one.
-func (c *cache) wrote(e entry, it item) {
+func (c *cache) wrote(e bucket.Entry, it item) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e.rev > c.seen && c.items[e.key].rev < e.rev && c.gone[e.key] < e.rev {
+	if e.Rev > c.seen && c.items[e.Key].rev < e.Rev && c.gone[e.Key] < e.Rev {
 		c.set(e, it)
 	}
 }
@@ -169,18 +170,18 @@ func (c *cache) removed(key string, rev uint64) {
 		c.gone[key] = rev
 	}
 	if it, there := c.items[key]; there && it.rev <= rev {
-		c.set(entry{key: key, gone: true}, item{})
+		c.set(bucket.Entry{Key: key, Gone: true}, item{})
 	}
 }
 
 // set stores a newer item, publishes it, and tells who listens.
-func (c *cache) set(e entry, it item) {
-	old := c.items[e.key]
+func (c *cache) set(e bucket.Entry, it item) {
+	old := c.items[e.Key]
 	if it.empty() {
-		delete(c.items, e.key)
+		delete(c.items, e.Key)
 	} else {
-		it.rev = e.rev
-		c.items[e.key] = it
+		it.rev = e.Rev
+		c.items[e.Key] = it
 	}
 	if old.empty() && it.empty() {
 		return

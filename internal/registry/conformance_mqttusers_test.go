@@ -72,9 +72,9 @@ func testAddMQTTUser(t *testing.T, c cluster) {
 			t.Error(diff)
 		}
 	}
-	e, err := r.store.get(t.Context(), mqttUserEntry+"yard")
-	if err != nil || !json.Valid(e.value) || strings.Contains(string(e.value), password) {
-		t.Errorf("in the store lies %s, %v", e.value, err)
+	e, err := r.store.Get(t.Context(), mqttUserEntry+"yard")
+	if err != nil || !json.Valid(e.Value) || strings.Contains(string(e.Value), password) {
+		t.Errorf("in the store lies %s, %v", e.Value, err)
 	}
 }
 
@@ -168,17 +168,17 @@ func testDamagedMQTTUser(t *testing.T, c cluster) {
 	r := c.node(t, Options{})
 	a, _ := addMQTTUser(t, r, "aa", "d")
 	b, _ := addMQTTUser(t, r, "bb", "d")
-	e, err := r.store.get(t.Context(), mqttUserEntry+a.Name)
+	e, err := r.store.Get(t.Context(), mqttUserEntry+a.Name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	put := func(value string) {
 		t.Helper()
-		if e.rev, err = r.store.put(t.Context(), e.key, []byte(value), e.rev); err != nil {
+		if e.Rev, err = r.store.Put(t.Context(), e.Key, []byte(value), e.Rev); err != nil {
 			t.Fatal(err)
 		}
 	}
-	good := string(e.value)
+	good := string(e.Value)
 	for _, value := range []string{
 		`{`, `{"v":2}`, strings.Replace(good, `"aa"`, `"bb"`, 1), strings.Replace(good, `"sha256":"`, `"sha256":"0`, 1), strings.Replace(good, `["d"]`, `[]`, 1),
 	} {

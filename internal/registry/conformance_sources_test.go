@@ -356,17 +356,17 @@ func testSourceChanges(t *testing.T, c cluster) {
 func testDamagedSource(t *testing.T, c cluster) {
 	r := c.node(t, Options{})
 	a, b := addSource(t, r, "aa", posted()), addSource(t, r, "bb", posted())
-	e, err := r.store.get(t.Context(), sourceEntry+a.Name)
+	e, err := r.store.Get(t.Context(), sourceEntry+a.Name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	put := func(value string) {
 		t.Helper()
-		if e.rev, err = r.store.put(t.Context(), e.key, []byte(value), e.rev); err != nil {
+		if e.Rev, err = r.store.Put(t.Context(), e.Key, []byte(value), e.Rev); err != nil {
 			t.Fatal(err)
 		}
 	}
-	good := string(e.value)
+	good := string(e.Value)
 	for _, value := range []string{`{`, `{"v":2}`, strings.Replace(good, `"aa"`, `"bb"`, 1)} {
 		put(value)
 		knownSource(t, r, "aa", false)

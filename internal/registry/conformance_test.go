@@ -11,6 +11,8 @@ import (
 
 	"github.com/gatecast/gatecast"
 	"github.com/gatecast/gatecast/internal/auth"
+	"github.com/gatecast/gatecast/internal/bucket"
+	"github.com/gatecast/gatecast/internal/bucket/buckettest"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"go.uber.org/goleak"
@@ -27,7 +29,7 @@ type cluster struct {
 func TestMem(t *testing.T) { runSuite(t, memCluster) }
 
 func memCluster(*testing.T) cluster {
-	st, seal := newMemStore(), newSealer(newKey())
+	st, seal := &bucket.Mem{}, newSealer(newKey())
 	return cluster{func(t *testing.T, o Options) *Registry {
 		r := openMem(st, seal, o)
 		t.Cleanup(r.Close)
@@ -430,23 +432,16 @@ func testEncrypted(t *testing.T, c cluster) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	entries := 0
-	// The watch ends with the error of ctx, which is what the test asks of it.
-	_ = r.store.watch(ctx, func(e entry) {
-		if e.synced {
-			cancel()
-			return
-		}
-		entries++
+	entries := buckettest.Entries(t, r.store)
+	for _, e := range entries {
 		for _, secret := range []string{a.Secrets[0].Value, b.Secrets[0].Value, plain} {
-			if bytes.Contains(e.value, []byte(secret)) {
-				t.Errorf("%s holds a secret in the clear", e.key)
+			if bytes.Contains(e.Value, []byte(secret)) {
+				t.Errorf("%s holds a secret in the clear", e.Key)
 			}
 		}
-	})
-	if entries < 6 {
-		t.Errorf("only %d entries were looked at", entries)
+	}
+	if len(entries) < 6 {
+		t.Errorf("only %d entries were looked at", len(entries))
 	}
 	// A sealed secret that is moved to another app must not open there.
 	box := r.seal.seal(appSecret(a.Key), []byte("x"))

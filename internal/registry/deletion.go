@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/bucket"
 )
 
 // DeleteApp removes an app for good, and its subscriptions after it; its name
@@ -19,7 +20,7 @@ func (r *Registry) DeleteApp(ctx context.Context, key string) error {
 	defer done()
 	name, err := r.remove(ctx, appEntry+key)
 	switch {
-	case errors.Is(err, errMissing):
+	case errors.Is(err, bucket.ErrMissing):
 		if len(r.subscriptionsOf(key)) == 0 {
 			return noApp(key)
 		}
@@ -53,18 +54,18 @@ func (r *Registry) await(ctx context.Context, told <-chan struct{}) {
 // works on damaged entries too.
 func (r *Registry) remove(ctx context.Context, key string) (name string, err error) {
 	for range attempts {
-		e, err := r.store.get(ctx, key)
+		e, err := r.store.Get(ctx, key)
 		if err != nil {
 			return "", err
 		}
-		err = r.store.del(ctx, key, e.rev)
-		if errors.Is(err, errChanged) {
+		err = r.store.Delete(ctx, key, e.Rev)
+		if errors.Is(err, bucket.ErrChanged) {
 			continue
 		}
 		if err != nil {
 			return "", err
 		}
-		r.cache.removed(key, e.rev)
+		r.cache.removed(key, e.Rev)
 		switch it := r.decode(e); {
 		case it.app != nil:
 			name = it.app.Name
@@ -88,7 +89,7 @@ func (r *Registry) subscriptionsOf(app string) []*gatecast.Subscription {
 
 func (r *Registry) removeSubscriptionsOf(ctx context.Context, app string) error {
 	for _, s := range r.subscriptionsOf(app) {
-		if _, err := r.remove(ctx, subscriptionEntry+s.ID); err != nil && !errors.Is(err, errMissing) {
+		if _, err := r.remove(ctx, subscriptionEntry+s.ID); err != nil && !errors.Is(err, bucket.ErrMissing) {
 			return err
 		}
 	}
@@ -121,8 +122,8 @@ func (r *Registry) appExists(ctx context.Context, key string) (bool, error) {
 	if !gatecast.ValidAppKey(key) {
 		return false, nil
 	}
-	_, err := r.store.get(ctx, appEntry+key)
-	if errors.Is(err, errMissing) {
+	_, err := r.store.Get(ctx, appEntry+key)
+	if errors.Is(err, bucket.ErrMissing) {
 		return false, nil
 	}
 	return err == nil, err

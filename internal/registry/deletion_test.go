@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 
 	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/bucket"
+	"github.com/gatecast/gatecast/internal/bucket/buckettest"
 )
 
 func testDeleteAppWithSubscriptions(t *testing.T, c cluster) {
@@ -40,9 +42,9 @@ func testDeleteAppWithSubscriptions(t *testing.T, c cluster) {
 // removeEntry leaves behind what a node leaves that dies while it deletes an app.
 func removeEntry(t *testing.T, r *Registry, key string) {
 	t.Helper()
-	e, err := r.store.get(t.Context(), key)
+	e, err := r.store.Get(t.Context(), key)
 	if err == nil {
-		err = r.store.del(t.Context(), key, e.rev)
+		err = r.store.Delete(t.Context(), key, e.Rev)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -69,9 +71,9 @@ func testUnreadableApp(t *testing.T, c cluster) {
 	r := c.node(t, Options{})
 	app := create(t, r, "gate")
 	s := subscribe(t, r, app.Key)
-	e, err := r.store.get(t.Context(), appEntry+app.Key)
+	e, err := r.store.Get(t.Context(), appEntry+app.Key)
 	if err == nil {
-		_, err = r.store.put(t.Context(), e.key, []byte(strings.Replace(string(e.value), `"v":1`, `"v":99`, 1)), e.rev)
+		_, err = r.store.Put(t.Context(), e.Key, []byte(strings.Replace(string(e.Value), `"v":1`, `"v":99`, 1)), e.Rev)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -88,12 +90,12 @@ func testUnreadableApp(t *testing.T, c cluster) {
 // TestADeletionThatFailedHalfwayCanBeRepeated takes a store that refuses to
 // remove subscriptions for a while.
 func TestADeletionThatFailedHalfwayCanBeRepeated(t *testing.T) {
-	st := &hookStore{memStore: newMemStore()}
+	st := &buckettest.Line{Bucket: &bucket.Mem{}}
 	r := start(t.Context(), st, newSealer(newKey()), Options{}.withDefaults())
 	defer r.Close()
 	app := create(t, r, "gate")
 	s := subscribe(t, r, app.Key)
-	st.set(func(key string) error {
+	hook(st, func(key string) error {
 		if strings.HasPrefix(key, subscriptionEntry) {
 			return unavailable(nil)
 		}
@@ -103,7 +105,7 @@ func TestADeletionThatFailedHalfwayCanBeRepeated(t *testing.T) {
 	if _, ok := r.App(app.Key); ok {
 		t.Error("the app is there")
 	}
-	st.set(nil)
+	st.Spoil(nil)
 	if err := r.DeleteApp(t.Context(), app.Key); err != nil {
 		t.Error(err)
 	}
@@ -115,27 +117,27 @@ func TestADeletionThatFailedHalfwayCanBeRepeated(t *testing.T) {
 // TestASubscriptionMadeWhileItsAppIsDeletedIsRefused deletes the app on another
 // node between the look at the app and the write.
 func TestASubscriptionMadeWhileItsAppIsDeletedIsRefused(t *testing.T) {
-	mem, seal := newMemStore(), newSealer(newKey())
+	mem, seal := &bucket.Mem{}, newSealer(newKey())
 	other := openMem(mem, seal, Options{})
 	defer other.Close()
-	st := &hookStore{memStore: mem}
+	st := &buckettest.Line{Bucket: mem}
 	r := start(t.Context(), st, seal, Options{}.withDefaults())
 	defer r.Close()
 	app := create(t, other, "gate")
-	st.set(func(key string) error {
-		st.set(nil)
+	hook(st, func(string) error {
+		st.Spoil(nil)
 		return other.DeleteApp(t.Context(), app.Key)
 	})
 	_, err := r.CreateSubscription(t.Context(), gatecast.SubscriptionSpec{App: app.Key, Settings: quiet()})
 	wantCode(t, err, gatecast.Invalid, "/app_key")
-	if left, _ := mem.since(0); countLive(left) != 0 {
+	if left := buckettest.Entries(t, mem); countLive(left) != 0 {
 		t.Errorf("something is left of it: %+v", left)
 	}
 }
 
-func countLive(entries []entry) (n int) {
+func countLive(entries []bucket.Entry) (n int) {
 	for _, e := range entries {
-		if strings.HasPrefix(e.key, subscriptionEntry) && !e.gone {
+		if strings.HasPrefix(e.Key, subscriptionEntry) && !e.Gone {
 			n++
 		}
 	}
@@ -146,8 +148,8 @@ func countLive(entries []entry) (n int) {
 // watch is behind by one subscription of it.
 func TestADeletionWaitsForWhatItHasNotHeardOfYet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		mem, seal := newMemStore(), newSealer(newKey())
-		st := &lateStore{memStore: mem, hold: make(chan struct{})}
+		mem, seal := &bucket.Mem{}, newSealer(newKey())
+		st := &lateStore{Mem: mem, hold: make(chan struct{})}
 		r := start(t.Context(), st, seal, Options{}.withDefaults())
 		defer r.Close()
 		other := openMem(mem, seal, Options{})
@@ -163,63 +165,34 @@ func TestADeletionWaitsForWhatItHasNotHeardOfYet(t *testing.T) {
 		synctest.Wait()
 		close(st.hold)
 		deleting.Wait()
-		if _, err := mem.get(t.Context(), subscriptionEntry+s.ID); err == nil {
+		if _, err := mem.Get(t.Context(), subscriptionEntry+s.ID); err == nil {
 			t.Error("a subscription that the node had not heard of outlives its app")
 		}
 	})
 }
 
-// hookStore calls a hook before each write of a subscription's entry and before
-// each removal; what the hook returns is the write's error.
-type hookStore struct {
-	*memStore
-	mu   sync.Mutex // guards hook, which is called without it
-	hook func(key string) error
-}
-
-func (s *hookStore) set(hook func(string) error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.hook = hook
-}
-
-func (s *hookStore) before(key string) error {
-	s.mu.Lock()
-	hook := s.hook
-	s.mu.Unlock()
-	if hook == nil {
-		return nil
-	}
-	return hook(key)
-}
-
-func (s *hookStore) put(ctx context.Context, key string, value []byte, rev uint64) (uint64, error) {
-	if strings.HasPrefix(key, subscriptionEntry) {
-		if err := s.before(key); err != nil {
-			return 0, err
+// hook has f decide on each write of a subscription's entry, and on each removal;
+// what it returns is the write's error.
+func hook(l *buckettest.Line, f func(key string) error) {
+	l.Spoil(func(r buckettest.Request) buckettest.Fault {
+		if r.Op == "delete" || r.Op == "put" && strings.HasPrefix(r.Key, subscriptionEntry) {
+			return buckettest.Fault{Lost: f(r.Key)}
 		}
-	}
-	return s.memStore.put(ctx, key, value, rev)
-}
-
-func (s *hookStore) del(ctx context.Context, key string, rev uint64) error {
-	if err := s.before(key); err != nil {
-		return err
-	}
-	return s.memStore.del(ctx, key, rev)
+		return buckettest.Fault{}
+	})
 }
 
 // lateStore tells nothing of what changes until hold is closed.
 type lateStore struct {
-	*memStore
+	*bucket.Mem
 	hold chan struct{}
 }
 
-func (s *lateStore) watch(ctx context.Context, tell func(entry)) error {
-	return s.memStore.watch(ctx, func(e entry) {
-		if !e.synced {
+func (s *lateStore) Watch(ctx context.Context, what bucket.What, tell func(bucket.Entry) bool) error {
+	return s.Mem.Watch(ctx, what, func(e bucket.Entry) bool {
+		if !e.Synced {
 			<-s.hold
 		}
-		tell(e)
+		return tell(e)
 	})
 }

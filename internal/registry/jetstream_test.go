@@ -11,8 +11,8 @@ import (
 
 	"github.com/gatecast/gatecast"
 	"github.com/gatecast/gatecast/internal/auth"
+	"github.com/gatecast/gatecast/internal/bucket/buckettest"
 	"github.com/google/go-cmp/cmp"
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -22,11 +22,11 @@ func TestJetStream(t *testing.T) { runSuite(t, jetStreamCluster) }
 // jetStreamCluster is one server on disk, to which every node has a connection
 // of its own.
 func jetStreamCluster(t *testing.T) cluster {
-	s := startServer(t, t.TempDir())
+	s := buckettest.Server(t, t.TempDir(), 0)
 	keyFile := filepath.Join(t.TempDir(), "secret.key")
 	return cluster{func(t *testing.T, o Options) *Registry {
 		o.KeyFile = keyFile
-		r, err := Open(t.Context(), connect(t, s), o)
+		r, err := Open(t.Context(), buckettest.Connect(t, s), o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -35,41 +35,10 @@ func jetStreamCluster(t *testing.T) cluster {
 	}}
 }
 
-func startServer(t *testing.T, dir string) *server.Server {
-	t.Helper()
-	s, err := server.NewServer(&server.Options{
-		JetStream: true, StoreDir: dir, DontListen: true, NoSigs: true, SyncAlways: true, NoLog: true,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	stop := func() { s.Shutdown(); s.WaitForShutdown() }
-	t.Cleanup(stop)
-	if !s.ReadyForConnections(30 * time.Second) {
-		t.Fatal("the server does not start")
-	}
-	return s
-}
-
-func connect(t *testing.T, s *server.Server) jetstream.JetStream {
-	t.Helper()
-	nc, err := nats.Connect("", nats.InProcessServer(s))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return js
-}
-
 func TestEverythingSurvivesARestart(t *testing.T) {
 	dir, keyFile := t.TempDir(), filepath.Join(t.TempDir(), "secret.key")
-	s := startServer(t, dir)
-	r, err := Open(t.Context(), connect(t, s), Options{KeyFile: keyFile})
+	s := buckettest.Server(t, dir, 0)
+	r, err := Open(t.Context(), buckettest.Connect(t, s), Options{KeyFile: keyFile})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,10 +56,9 @@ func TestEverythingSurvivesARestart(t *testing.T) {
 	}
 	tokens := r.Tokens()
 	r.Close()
-	s.Shutdown()
-	s.WaitForShutdown()
+	buckettest.Stop(s)
 
-	r, err = Open(t.Context(), connect(t, startServer(t, dir)), Options{KeyFile: keyFile})
+	r, err = Open(t.Context(), buckettest.Connect(t, buckettest.Server(t, dir, 0)), Options{KeyFile: keyFile})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +78,7 @@ func TestEverythingSurvivesARestart(t *testing.T) {
 }
 
 func TestTheKeyFileIsPrivateAndMadeOnce(t *testing.T) {
-	js := connect(t, startServer(t, t.TempDir()))
+	js := buckettest.Connect(t, buckettest.Server(t, t.TempDir(), 0))
 	path := filepath.Join(t.TempDir(), "secret.key")
 	open := func() error {
 		r, err := Open(t.Context(), js, Options{KeyFile: path})
@@ -141,7 +109,7 @@ func TestTheKeyFileIsPrivateAndMadeOnce(t *testing.T) {
 }
 
 func TestAMissingWrongOrDamagedKeyFileIsToldWithItsRemedy(t *testing.T) {
-	js := connect(t, startServer(t, t.TempDir()))
+	js := buckettest.Connect(t, buckettest.Server(t, t.TempDir(), 0))
 	path := filepath.Join(t.TempDir(), "secret.key")
 	r, err := Open(t.Context(), js, Options{KeyFile: path})
 	if err != nil {
@@ -181,42 +149,42 @@ func TestAMissingWrongOrDamagedKeyFileIsToldWithItsRemedy(t *testing.T) {
 }
 
 func TestASecondNodeWithoutTheKeyIsRefusedFromTheStart(t *testing.T) {
-	s := startServer(t, t.TempDir())
-	first, err := Open(t.Context(), connect(t, s), Options{KeyFile: filepath.Join(t.TempDir(), "secret.key")})
+	s := buckettest.Server(t, t.TempDir(), 0)
+	first, err := Open(t.Context(), buckettest.Connect(t, s), Options{KeyFile: filepath.Join(t.TempDir(), "secret.key")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer first.Close()
-	_, err = Open(t.Context(), connect(t, s), Options{KeyFile: filepath.Join(t.TempDir(), "secret.key")})
+	_, err = Open(t.Context(), buckettest.Connect(t, s), Options{KeyFile: filepath.Join(t.TempDir(), "secret.key")})
 	refused(t, err, "copy it from another node")
 }
 
 func TestADamagedAppLeavesTheOthersAlone(t *testing.T) {
-	js := connect(t, startServer(t, t.TempDir()))
+	js := buckettest.Connect(t, buckettest.Server(t, t.TempDir(), 0))
 	r, err := Open(t.Context(), js, Options{KeyFile: filepath.Join(t.TempDir(), "secret.key")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer r.Close()
 	a, b := create(t, r, "a"), create(t, r, "b")
-	e, err := r.store.get(t.Context(), appEntry+a.Key)
+	e, err := r.store.Get(t.Context(), appEntry+a.Key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, value := range []string{`{`, `{"v":2}`, strings.Replace(string(e.value), a.Key, b.Key, 1)} {
-		if e.rev, err = r.store.put(t.Context(), e.key, []byte(value), e.rev); err != nil {
+	for _, value := range []string{`{`, `{"v":2}`, strings.Replace(string(e.Value), a.Key, b.Key, 1)} {
+		if e.Rev, err = r.store.Put(t.Context(), e.Key, []byte(value), e.Rev); err != nil {
 			t.Fatal(err)
 		}
 		eventually(t, "the damage is noticed", func() bool { _, ok := r.App(a.Key); return !ok })
 		if got, _ := r.App(b.Key); !cmp.Equal(b, got) {
 			t.Error(cmp.Diff(b, got))
 		}
-		if e.rev, err = r.store.put(t.Context(), e.key, e.value, e.rev); err != nil {
+		if e.Rev, err = r.store.Put(t.Context(), e.Key, e.Value, e.Rev); err != nil {
 			t.Fatal(err)
 		}
 		eventually(t, "the app is back", func() bool { _, ok := r.App(a.Key); return ok })
 	}
-	if _, err = r.store.put(t.Context(), e.key, []byte(`{`), e.rev); err != nil {
+	if _, err = r.store.Put(t.Context(), e.Key, []byte(`{`), e.Rev); err != nil {
 		t.Fatal(err)
 	}
 	if err := r.DeleteApp(t.Context(), a.Key); err != nil {
@@ -226,7 +194,7 @@ func TestADamagedAppLeavesTheOthersAlone(t *testing.T) {
 }
 
 func TestALostServerLeavesTheLastSnapshotInForce(t *testing.T) {
-	s := startServer(t, t.TempDir())
+	s := buckettest.Server(t, t.TempDir(), 0)
 	nc, err := nats.Connect("", nats.InProcessServer(s))
 	if err != nil {
 		t.Fatal(err)

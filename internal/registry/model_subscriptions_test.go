@@ -150,7 +150,7 @@ func (m *subscriptionModel) check(t *rapid.T) {
 		want[id] = &s
 	}
 	for i, r := range m.nodes {
-		m.settle(r)
+		m.settle(t, r)
 		got := map[string]*gatecast.Subscription{}
 		for _, s := range r.Subscriptions() {
 			got[s.ID] = s

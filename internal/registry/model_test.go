@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/bucket"
+	"github.com/gatecast/gatecast/internal/bucket/buckettest"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
@@ -37,7 +39,7 @@ type model struct {
 
 func newModel() *model {
 	m := &model{now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), apps: map[string]gatecast.App{}}
-	st, seal := newMemStore(), newSealer(newKey())
+	st, seal := &bucket.Mem{}, newSealer(newKey())
 	for range 2 {
 		m.nodes = append(m.nodes, openMem(st, seal, Options{Now: func() time.Time { return m.now }}))
 	}
@@ -163,7 +165,7 @@ func (m *model) check(t *rapid.T) {
 		want[key] = &a
 	}
 	for i, r := range m.nodes {
-		m.settle(r)
+		m.settle(t, r)
 		got := map[string]*gatecast.App{}
 		for _, a := range r.Apps() {
 			got[a.Key] = a
@@ -177,14 +179,11 @@ func (m *model) check(t *rapid.T) {
 	}
 }
 
-func (m *model) settle(r *Registry) {
-	st := r.store.(*memStore)
+func (m *model) settle(t buckettest.T, r *Registry) {
 	tick := time.NewTicker(50 * time.Microsecond)
 	defer tick.Stop()
 	for {
-		st.mu.Lock()
-		rev := st.rev
-		st.mu.Unlock()
+		rev := buckettest.Revision(t, r.store)
 		r.cache.mu.Lock()
 		seen := r.cache.seen
 		r.cache.mu.Unlock()
@@ -197,37 +196,30 @@ func (m *model) settle(r *Registry) {
 
 // flakyStore loses its first watches at once after they have told everything.
 type flakyStore struct {
-	*memStore
+	*bucket.Mem
 	mu   sync.Mutex
 	left int
 }
 
-func (s *flakyStore) watch(ctx context.Context, tell func(entry)) error {
+func (s *flakyStore) Watch(ctx context.Context, what bucket.What, tell func(bucket.Entry) bool) error {
 	s.mu.Lock()
 	s.left--
 	lose := s.left >= 0
 	s.mu.Unlock()
 	if !lose {
-		return s.memStore.watch(ctx, tell)
+		return s.Mem.Watch(ctx, what, tell)
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	err := s.memStore.watch(ctx, func(e entry) {
-		tell(e)
-		if e.synced {
-			cancel()
-		}
-	})
+	err := s.Mem.Watch(ctx, what, func(e bucket.Entry) bool { return tell(e) && !e.Synced })
 	return errors.Join(errors.New("lost"), err)
 }
 
 func TestALostWatchIsBegunAnewAndMissesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		st, seal := newMemStore(), newSealer(newKey())
+		st, seal := &bucket.Mem{}, newSealer(newKey())
 		writer := openMem(st, seal, Options{})
 		defer writer.Close()
 		kept, gone := create(t, writer, "kept"), create(t, writer, "gone")
-		reader := start(t.Context(), &flakyStore{memStore: st, left: 2}, seal, Options{}.withDefaults())
+		reader := start(t.Context(), &flakyStore{Mem: st, left: 2}, seal, Options{}.withDefaults())
 		defer reader.Close()
 		synctest.Wait() // the first watch is lost, the second waits for its turn
 		if reader.Healthy() == nil {
@@ -255,7 +247,7 @@ func TestALostWatchIsBegunAnewAndMissesNothing(t *testing.T) {
 		}
 		synctest.Wait()
 		for reader.Healthy() != nil {
-			backoff(t.Context(), 0)
+			time.Sleep(time.Second) // simulated
 		}
 	})
 }
@@ -266,8 +258,8 @@ func TestANodeNeverGoesBackInTime(t *testing.T) {
 	app := func(name string) item {
 		return item{app: &gatecast.App{Key: "00112233445566ff", Name: name}}
 	}
-	at := func(rev uint64) entry { return entry{key: "app.00112233445566ff", rev: rev} }
-	gone := func(rev uint64) entry { return entry{key: "app.00112233445566ff", rev: rev, gone: true} }
+	at := func(rev uint64) bucket.Entry { return bucket.Entry{Key: "app.00112233445566ff", Rev: rev} }
+	gone := func(rev uint64) bucket.Entry { return bucket.Entry{Key: "app.00112233445566ff", Rev: rev, Gone: true} }
 	const none = ""
 	for name, c := range map[string]struct {
 		steps func(*cache)

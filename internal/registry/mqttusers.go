@@ -12,6 +12,7 @@ import (
 
 	"github.com/gatecast/gatecast"
 	"github.com/gatecast/gatecast/internal/auth"
+	"github.com/gatecast/gatecast/internal/bucket"
 )
 
 // mqttPassword is how many random bytes a password has. Written in hexadecimal
@@ -38,9 +39,9 @@ func (r *Registry) CreateMQTTUser(ctx context.Context, spec gatecast.MQTTUserSpe
 	if err != nil {
 		return nil, "", fmt.Errorf("encode user for MQTT: %w", err)
 	}
-	e := entry{key: mqttUserEntry + u.Name, value: value}
-	e.rev, err = r.store.put(ctx, e.key, e.value, 0)
-	if errors.Is(err, errChanged) {
+	e := bucket.Entry{Key: mqttUserEntry + u.Name, Value: value}
+	e.Rev, err = r.store.Put(ctx, e.Key, e.Value, 0)
+	if errors.Is(err, bucket.ErrChanged) {
 		return nil, "", mqttNameTaken(u.Name)
 	}
 	if err != nil {
@@ -95,7 +96,7 @@ func (r *Registry) DeleteMQTTUser(ctx context.Context, name string) error {
 		return noMQTTUser(name)
 	}
 	_, err := r.remove(ctx, mqttUserEntry+name)
-	if errors.Is(err, errMissing) {
+	if errors.Is(err, bucket.ErrMissing) {
 		return noMQTTUser(name)
 	}
 	if err != nil {
@@ -120,7 +121,7 @@ func (r *Registry) changeMQTTUser(ctx context.Context, name string, change func(
 		}
 		return encodeMQTTUser(u)
 	})
-	if errors.Is(err, errMissing) {
+	if errors.Is(err, bucket.ErrMissing) {
 		return nil, noMQTTUser(name)
 	}
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/bucket"
 )
 
 // nameEntry begins the keys of reservations. A reservation says which entry
@@ -28,21 +29,21 @@ func reservationKey(owner, name string) string {
 func (r *Registry) reserve(ctx context.Context, owner, name string) error {
 	key := reservationKey(owner, name)
 	for range attempts {
-		e, err := r.store.get(ctx, key)
-		if err != nil && !errors.Is(err, errMissing) {
+		e, err := r.store.Get(ctx, key)
+		if err != nil && !errors.Is(err, bucket.ErrMissing) {
 			return fmt.Errorf("look up name: %w", err)
 		}
 		if err == nil {
-			used, usedErr := r.uses(ctx, string(e.value), name)
+			used, usedErr := r.uses(ctx, string(e.Value), name)
 			if usedErr != nil {
 				return fmt.Errorf("look up owner of name: %w", usedErr)
 			}
-			if used && string(e.value) != owner {
+			if used && string(e.Value) != owner {
 				return nameTaken(owner, name)
 			}
 		}
-		_, err = r.store.put(ctx, key, []byte(owner), e.rev)
-		if !errors.Is(err, errChanged) {
+		_, err = r.store.Put(ctx, key, []byte(owner), e.Rev)
+		if !errors.Is(err, bucket.ErrChanged) {
 			return err
 		}
 	}
@@ -51,8 +52,8 @@ func (r *Registry) reserve(ctx context.Context, owner, name string) error {
 
 // uses reports whether the entry at owner exists and has the name.
 func (r *Registry) uses(ctx context.Context, owner, name string) (bool, error) {
-	e, err := r.store.get(ctx, owner)
-	if errors.Is(err, errMissing) {
+	e, err := r.store.Get(ctx, owner)
+	if errors.Is(err, bucket.ErrMissing) {
 		return false, nil
 	}
 	if err != nil {
@@ -78,15 +79,15 @@ func (r *Registry) uses(ctx context.Context, owner, name string) (bool, error) {
 func (r *Registry) confirm(ctx context.Context, owner, name string) error {
 	key := reservationKey(owner, name)
 	for range attempts {
-		e, err := r.store.get(ctx, key)
-		if err != nil && !errors.Is(err, errMissing) {
+		e, err := r.store.Get(ctx, key)
+		if err != nil && !errors.Is(err, bucket.ErrMissing) {
 			return fmt.Errorf("confirm name: %w", err)
 		}
-		if string(e.value) != owner {
+		if string(e.Value) != owner {
 			return nameTaken(owner, name)
 		}
-		_, err = r.store.put(ctx, key, e.value, e.rev)
-		if !errors.Is(err, errChanged) {
+		_, err = r.store.Put(ctx, key, e.Value, e.Rev)
+		if !errors.Is(err, bucket.ErrChanged) {
 			return err
 		}
 	}
@@ -96,11 +97,11 @@ func (r *Registry) confirm(ctx context.Context, owner, name string) error {
 // release gives a name up. Failing is harmless: see nameEntry.
 func (r *Registry) release(ctx context.Context, owner, name string) {
 	key := reservationKey(owner, name)
-	e, err := r.store.get(ctx, key)
-	if err == nil && string(e.value) == owner {
-		err = r.store.del(ctx, key, e.rev)
+	e, err := r.store.Get(ctx, key)
+	if err == nil && string(e.Value) == owner {
+		err = r.store.Delete(ctx, key, e.Rev)
 	}
-	if err != nil && !errors.Is(err, errMissing) && !errors.Is(err, errChanged) {
+	if err != nil && !errors.Is(err, bucket.ErrMissing) && !errors.Is(err, bucket.ErrChanged) {
 		r.opts.Log.Debug("a name stays reserved until somebody wants it", "name", name, "err", err)
 	}
 }

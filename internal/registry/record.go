@@ -9,6 +9,7 @@ import (
 
 	"github.com/gatecast/gatecast"
 	"github.com/gatecast/gatecast/internal/auth"
+	"github.com/gatecast/gatecast/internal/bucket"
 )
 
 // The first part of a store key says what an entry is. Besides these there are
@@ -139,34 +140,34 @@ func unmarshal(value []byte, rec any, version *int) error {
 }
 
 // decodeItem reads any entry; the sorts that are not listed here are empty.
-func decodeItem(e entry, s *sealer) (item, error) {
+func decodeItem(e bucket.Entry, s *sealer) (item, error) {
 	var it item
 	var err error
 	switch {
-	case e.gone:
-	case strings.HasPrefix(e.key, appEntry):
-		it.app, err = decodeApp(e.value, s)
-		if err == nil && appEntry+it.app.Key != e.key {
+	case e.Gone:
+	case strings.HasPrefix(e.Key, appEntry):
+		it.app, err = decodeApp(e.Value, s)
+		if err == nil && appEntry+it.app.Key != e.Key {
 			return item{}, fmt.Errorf("the entry holds another app's record, %s", it.app.Key)
 		}
-	case strings.HasPrefix(e.key, subscriptionEntry):
-		it.sub, err = decodeSubscription(e.value, s)
-		if err == nil && subscriptionEntry+it.sub.ID != e.key {
+	case strings.HasPrefix(e.Key, subscriptionEntry):
+		it.sub, err = decodeSubscription(e.Value, s)
+		if err == nil && subscriptionEntry+it.sub.ID != e.Key {
 			return item{}, fmt.Errorf("the entry holds another subscription's record, %s", it.sub.ID)
 		}
-	case strings.HasPrefix(e.key, sourceEntry):
-		it.source, err = decodeSource(e.value, s)
-		if err == nil && sourceEntry+it.source.Name != e.key {
+	case strings.HasPrefix(e.Key, sourceEntry):
+		it.source, err = decodeSource(e.Value, s)
+		if err == nil && sourceEntry+it.source.Name != e.Key {
 			return item{}, fmt.Errorf("the entry holds another source's record, %s", it.source.Name)
 		}
-	case strings.HasPrefix(e.key, mqttUserEntry):
-		it.mqtt, err = decodeMQTTUser(e.value)
-		if err == nil && mqttUserEntry+it.mqtt.Name != e.key {
+	case strings.HasPrefix(e.Key, mqttUserEntry):
+		it.mqtt, err = decodeMQTTUser(e.Value)
+		if err == nil && mqttUserEntry+it.mqtt.Name != e.Key {
 			return item{}, fmt.Errorf("the entry holds another user's record, %s", it.mqtt.Name)
 		}
-	case strings.HasPrefix(e.key, tokenEntry):
-		it.token, err = decodeToken(e.value)
-		if err == nil && tokenEntry+it.token.ID != e.key {
+	case strings.HasPrefix(e.Key, tokenEntry):
+		it.token, err = decodeToken(e.Value)
+		if err == nil && tokenEntry+it.token.ID != e.Key {
 			return item{}, fmt.Errorf("the entry holds another token's record, %s", it.token.ID)
 		}
 	}

@@ -6,11 +6,12 @@ import (
 	"testing"
 
 	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/bucket"
 	"github.com/google/go-cmp/cmp"
 )
 
 func TestAnAppsCatchUpSurvivesTheStore(t *testing.T) {
-	st, seal := newMemStore(), newSealer(newKey())
+	st, seal := &bucket.Mem{}, newSealer(newKey())
 	node := func() *Registry {
 		r := openMem(st, seal, Options{})
 		t.Cleanup(r.Close)

@@ -18,6 +18,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/bucket"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -58,7 +60,7 @@ func (o Options) withDefaults() Options {
 // method returns, visible to this node at once and to others a moment later.
 type Registry struct {
 	opts   Options
-	store  store
+	store  bucket.Bucket
 	seal   *sealer
 	cache  *cache
 	resync atomic.Uint64 // how often the watch had to begin anew
@@ -73,7 +75,10 @@ type Registry struct {
 // with it, is another one, or is readable by other users.
 func Open(ctx context.Context, js jetstream.JetStream, o Options) (*Registry, error) {
 	o = o.withDefaults()
-	kv, err := openKV(ctx, js, o)
+	kv, err := bucket.Open(ctx, js, bucket.Options{
+		Name: o.Bucket, About: "gatecast: apps, subscriptions, sources and tokens",
+		Replicas: o.Replicas, Timeout: o.Timeout, Unavailable: unavailable,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -94,10 +99,10 @@ func Open(ctx context.Context, js jetstream.JetStream, o Options) (*Registry, er
 // tests and trials. Its secrets are encrypted too, with a key nobody keeps; it
 // ignores KeyFile, Bucket and Replicas.
 func OpenMem(o Options) *Registry {
-	return openMem(newMemStore(), newSealer(newKey()), o)
+	return openMem(&bucket.Mem{}, newSealer(newKey()), o)
 }
 
-func openMem(m *memStore, s *sealer, o Options) *Registry {
+func openMem(m *bucket.Mem, s *sealer, o Options) *Registry {
 	r := start(context.Background(), m, s, o.withDefaults())
 	// Waiting cannot fail: the store is in memory and the context has no end.
 	_ = r.cache.wait(context.Background())
@@ -106,7 +111,7 @@ func openMem(m *memStore, s *sealer, o Options) *Registry {
 }
 
 // start begins to watch the store. The watch outlives ctx, and ends with Close.
-func start(ctx context.Context, st store, s *sealer, o Options) *Registry {
+func start(ctx context.Context, st bucket.Bucket, s *sealer, o Options) *Registry {
 	watchCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	r := &Registry{opts: o, store: st, seal: s, cache: newCache(), stop: stop, stopped: make(chan struct{})}
 	go func() {
@@ -119,34 +124,35 @@ func start(ctx context.Context, st store, s *sealer, o Options) *Registry {
 // watch keeps the snapshot up to date until ctx ends. While the store is out
 // of reach the last snapshot stays in force: doors keep opening.
 func (r *Registry) watch(ctx context.Context) {
-	for failures := 0; ; failures++ {
-		r.cache.beginSync()
-		err := r.store.watch(ctx, func(e entry) {
-			if e.synced {
-				failures = 0
+	bucket.Follow(ctx, r.store, bucket.Watcher{
+		Begin: r.cache.beginSync,
+		Tell: func(e bucket.Entry) {
+			if e.Synced {
 				r.cache.endSync()
 				return
 			}
 			r.cache.watched(e, r.decode(e))
-		})
-		if ctx.Err() != nil {
-			return
-		}
-		r.cache.lost(err)
-		r.resync.Add(1)
-		r.opts.Log.Warn("registry watch was lost; settings may be old until it is back", "err", err)
-		if !backoff(ctx, failures) {
-			return
-		}
-	}
+		},
+		Lost: func(err error, before int) time.Duration {
+			r.cache.lost(err)
+			r.resync.Add(1)
+			r.opts.Log.Warn("registry watch was lost; settings may be old until it is back", "err", err)
+			return min(firstPause<<min(before, 10), lastPause)
+		},
+	})
 }
+
+const ( // before a watch that was lost is begun anew
+	firstPause = 100 * time.Millisecond
+	lastPause  = 5 * time.Second
+)
 
 // decode reads an entry of the store. One that cannot be read counts as absent,
 // so that a single damaged one does not take the others with it.
-func (r *Registry) decode(e entry) item {
+func (r *Registry) decode(e bucket.Entry) item {
 	it, err := decodeItem(e, r.seal)
 	if err != nil {
-		r.opts.Log.Error("registry entry cannot be read and is left out", "key", e.key, "err", err)
+		r.opts.Log.Error("registry entry cannot be read and is left out", "key", e.Key, "err", err)
 		return item{} // it may hold what was read before the error
 	}
 	return it
@@ -167,6 +173,15 @@ func (r *Registry) Healthy() error {
 		return unavailable(err)
 	}
 	return nil
+}
+
+func unavailable(cause error) error {
+	return &gatecast.Error{
+		Code:    gatecast.Unavailable,
+		Message: "the registry cannot be reached",
+		Remedy:  "try again; a change that was under way may have been made",
+		Cause:   cause,
+	}
 }
 
 // now is the time as it is stored: UTC, to the millisecond.

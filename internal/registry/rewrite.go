@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/bucket"
 )
 
 // errSame is what a change returns that leaves an entry as it is.
@@ -13,26 +14,26 @@ var errSame = errors.New("nothing to change")
 
 // rewrite reads an entry from the store, lets change make its new value and
 // writes that, again and again until nobody has written it between. Errors:
-// errMissing, and those of change; errSame of it counts as success.
+// bucket.ErrMissing, and those of change; errSame of it counts as success.
 func (r *Registry) rewrite(ctx context.Context, key string, change func([]byte) ([]byte, error)) error {
 	for range attempts {
-		e, err := r.store.get(ctx, key)
+		e, err := r.store.Get(ctx, key)
 		if err != nil {
 			return fmt.Errorf("read %s: %w", key, err)
 		}
-		e.value, err = change(e.value)
+		e.Value, err = change(e.Value)
 		if errors.Is(err, errSame) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		e.rev, err = r.store.put(ctx, key, e.value, e.rev)
+		e.Rev, err = r.store.Put(ctx, key, e.Value, e.Rev)
 		if err == nil {
 			r.cache.wrote(e, r.decode(e))
 			return nil
 		}
-		if !errors.Is(err, errChanged) {
+		if !errors.Is(err, bucket.ErrChanged) {
 			return fmt.Errorf("write %s: %w", key, err)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/bucket"
 )
 
 // sealer encrypts the secrets of apps, subscriptions and sources with
@@ -115,19 +116,19 @@ func (s *sealer) openUnlessEmpty(to binding, box []byte) (string, error) {
 const keyIDEntry = "meta.secret-key"
 
 // openSealer loads the key file, or makes it if the bucket was never used with one.
-func openSealer(ctx context.Context, st store, path string) (*sealer, error) {
+func openSealer(ctx context.Context, st bucket.Bucket, path string) (*sealer, error) {
 	if path == "" {
 		return nil, gatecast.Errorf(gatecast.Invalid, "the registry has no key file to encrypt secrets with")
 	}
-	e, err := st.get(ctx, keyIDEntry)
-	if err != nil && !errors.Is(err, errMissing) {
+	e, err := st.Get(ctx, keyIDEntry)
+	if err != nil && !errors.Is(err, bucket.ErrMissing) {
 		return nil, fmt.Errorf("read the registry's key id: %w", err)
 	}
 	first := err != nil
 	key, err := loadKey(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if !first {
-			return nil, keyError("the key file "+path+" is missing, but the registry's secrets are encrypted with one", string(e.value))
+			return nil, keyError("the key file "+path+" is missing, but the registry's secrets are encrypted with one", string(e.Value))
 		}
 		key, err = createKey(path)
 	}
@@ -136,18 +137,18 @@ func openSealer(ctx context.Context, st store, path string) (*sealer, error) {
 	}
 	s := newSealer(key)
 	if first {
-		_, err = st.put(ctx, keyIDEntry, []byte(s.id), 0)
-		if errors.Is(err, errChanged) { // another node was faster; its key counts
-			e, err = st.get(ctx, keyIDEntry)
+		_, err = st.Put(ctx, keyIDEntry, []byte(s.id), 0)
+		if errors.Is(err, bucket.ErrChanged) { // another node was faster; its key counts
+			e, err = st.Get(ctx, keyIDEntry)
 		} else {
-			e.value = []byte(s.id)
+			e.Value = []byte(s.id)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("note the registry's key id: %w", err)
 		}
 	}
-	if string(e.value) != s.id {
-		return nil, keyError("the key file "+path+" (id "+s.id+") is not the one that the registry's secrets are encrypted with", string(e.value))
+	if string(e.Value) != s.id {
+		return nil, keyError("the key file "+path+" (id "+s.id+") is not the one that the registry's secrets are encrypted with", string(e.Value))
 	}
 	return s, nil
 }

@@ -91,16 +91,16 @@ func testSourceEncrypted(t *testing.T, c cluster) {
 	r := c.node(t, Options{})
 	full := fullSource()
 	s := addSource(t, r, full.Name, full.Settings)
-	e, err := r.store.get(t.Context(), sourceEntry+s.Name)
+	e, err := r.store.Get(t.Context(), sourceEntry+s.Name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !json.Valid(e.value) || !bytes.Contains(e.value, []byte(s.Settings.REST.URL)) {
-		t.Errorf("this is not the record: %s", e.value)
+	if !json.Valid(e.Value) || !bytes.Contains(e.Value, []byte(s.Settings.REST.URL)) {
+		t.Errorf("this is not the record: %s", e.Value)
 	}
 	for _, private := range []string{s.Token, s.Settings.AppSecret} {
-		if private == "" || bytes.Contains(e.value, []byte(private)) {
-			t.Errorf("%q lies in the clear in %s", private, e.value)
+		if private == "" || bytes.Contains(e.Value, []byte(private)) {
+			t.Errorf("%q lies in the clear in %s", private, e.Value)
 		}
 	}
 }

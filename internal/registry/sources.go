@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/bucket"
 )
 
 // CreateSource makes a source and returns it. Errors: Invalid with the field,
@@ -26,10 +27,10 @@ func (r *Registry) CreateSource(ctx context.Context, spec gatecast.SourceSpec) (
 	if err != nil {
 		return nil, fmt.Errorf("encode source: %w", err)
 	}
-	e := entry{key: sourceEntry + s.Name, value: value}
-	e.rev, err = r.store.put(ctx, e.key, e.value, 0)
-	if errors.Is(err, errChanged) {
-		return nil, nameTaken(e.key, s.Name)
+	e := bucket.Entry{Key: sourceEntry + s.Name, Value: value}
+	e.Rev, err = r.store.Put(ctx, e.Key, e.Value, 0)
+	if errors.Is(err, bucket.ErrChanged) {
+		return nil, nameTaken(e.Key, s.Name)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("create source %s: %w", s.Name, err)
@@ -124,7 +125,7 @@ func (r *Registry) DeleteSource(ctx context.Context, name string) error {
 		return noSource(name)
 	}
 	_, err := r.remove(ctx, sourceEntry+name)
-	if errors.Is(err, errMissing) {
+	if errors.Is(err, bucket.ErrMissing) {
 		return noSource(name)
 	}
 	if err != nil {
@@ -149,7 +150,7 @@ func (r *Registry) changeSource(ctx context.Context, name string, change func(*g
 		}
 		return encodeSource(s, r.seal)
 	})
-	if errors.Is(err, errMissing) {
+	if errors.Is(err, bucket.ErrMissing) {
 		return nil, noSource(name)
 	}
 	if err != nil {

@@ -4,20 +4,21 @@ import (
 	"testing"
 
 	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/bucket"
 )
 
 // TestARemovedAppStaysRemovedThroughAResync lets a watch that has just begun
 // anew tell, late, of an app that this node has removed meanwhile.
 func TestARemovedAppStaysRemovedThroughAResync(t *testing.T) {
 	c := newCache()
-	e, it := entry{key: "app.a", rev: 5}, item{app: &gatecast.App{Key: "a"}}
-	other := entry{key: "app.b", rev: 10}
+	e, it := bucket.Entry{Key: "app.a", Rev: 5}, item{app: &gatecast.App{Key: "a"}}
+	other := bucket.Entry{Key: "app.b", Rev: 10}
 	c.beginSync()
 	c.watched(e, it)
 	c.watched(other, item{app: &gatecast.App{Key: "b"}})
 	c.endSync()
 	c.beginSync()
-	c.removed(e.key, e.rev)
+	c.removed(e.Key, e.Rev)
 	c.watched(e, it)
 	if _, there := c.load().apps.get("a"); there {
 		t.Error("a removed app is back")
@@ -36,12 +37,12 @@ func TestWhatAWatchNoLongerTellsIsForgotten(t *testing.T) {
 	sub := &gatecast.Subscription{ID: "sub_00112233445566ff"}
 	app := item{app: &gatecast.App{Key: "b"}}
 	c.beginSync()
-	c.watched(entry{key: subscriptionEntry + sub.ID, rev: 5}, item{sub: sub})
-	c.watched(entry{key: "app.b", rev: 10}, app)
+	c.watched(bucket.Entry{Key: subscriptionEntry + sub.ID, Rev: 5}, item{sub: sub})
+	c.watched(bucket.Entry{Key: "app.b", Rev: 10}, app)
 	c.endSync()
 	l := c.listen(subscriptionID)
 	c.beginSync()
-	c.watched(entry{key: "app.b", rev: 10}, app)
+	c.watched(bucket.Entry{Key: "app.b", Rev: 10}, app)
 	c.endSync()
 	if _, there := c.load().subs.get(sub.ID); there {
 		t.Error("the subscription is still there")

@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/bucket"
 	"github.com/gatecast/gatecast/webhook"
 )
 
@@ -96,7 +97,7 @@ func (r *Registry) DeleteSubscription(ctx context.Context, id string) error {
 		return noSubscription(id)
 	}
 	_, err := r.remove(ctx, subscriptionEntry+id)
-	if errors.Is(err, errMissing) {
+	if errors.Is(err, bucket.ErrMissing) {
 		return noSubscription(id)
 	}
 	if err != nil {
@@ -121,7 +122,7 @@ func (r *Registry) changeSubscription(ctx context.Context, id string, change fun
 		}
 		return encodeSubscription(validSubscription(s, r.opts.Now()), r.seal)
 	})
-	if errors.Is(err, errMissing) {
+	if errors.Is(err, bucket.ErrMissing) {
 		return nil, noSubscription(id)
 	}
 	if err != nil {

@@ -126,20 +126,20 @@ func testPause(t *testing.T, c cluster) {
 		}
 	}
 	paused("", "paused by hand")
-	before, err := r.store.get(t.Context(), subscriptionEntry+id)
+	before, err := r.store.Get(t.Context(), subscriptionEntry+id)
 	if err != nil {
 		t.Fatal(err)
 	}
 	paused("410 Gone", "paused by hand")
-	if e, err := r.store.get(t.Context(), before.key); err != nil || e.rev != before.rev {
+	if e, err := r.store.Get(t.Context(), before.Key); err != nil || e.Rev != before.Rev {
 		t.Errorf("a pause of a paused subscription was written: %v", err)
 	}
 	resume(1)
-	if before, err = r.store.get(t.Context(), before.key); err != nil {
+	if before, err = r.store.Get(t.Context(), before.Key); err != nil {
 		t.Fatal(err)
 	}
 	resume(1)
-	if e, err := r.store.get(t.Context(), before.key); err != nil || e.rev != before.rev {
+	if e, err := r.store.Get(t.Context(), before.Key); err != nil || e.Rev != before.Rev {
 		t.Errorf("a resumption of a running subscription was written: %v", err)
 	}
 	paused("410 Gone", "410 Gone")

@@ -143,20 +143,20 @@ func testSubscriptionEncrypted(t *testing.T, c cluster) {
 	if s, err = r.RotateSubscription(t.Context(), s.ID, time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	e, err := r.store.get(t.Context(), subscriptionEntry+s.ID)
+	e, err := r.store.Get(t.Context(), subscriptionEntry+s.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !json.Valid(e.value) || !bytes.Contains(e.value, []byte(s.Settings.URL)) {
-		t.Errorf("this is not the record: %s", e.value)
+	if !json.Valid(e.Value) || !bytes.Contains(e.Value, []byte(s.Settings.URL)) {
+		t.Errorf("this is not the record: %s", e.Value)
 	}
 	a := s.Settings.Auth
 	for _, private := range []string{
 		s.Secrets[0].Value, s.Secrets[1].Value, s.Keys[0].Value, s.Keys[1].Value, s.Settings.Headers["X-Tenant"], a.Username, a.Password,
 	} {
 		bare := private[strings.Index(private, "_")+1:] // without whsec_
-		if private == "" || bytes.Contains(e.value, []byte(bare)) {
-			t.Errorf("%q lies in the clear in %s", private, e.value)
+		if private == "" || bytes.Contains(e.Value, []byte(bare)) {
+			t.Errorf("%q lies in the clear in %s", private, e.Value)
 		}
 	}
 }
@@ -164,17 +164,17 @@ func testSubscriptionEncrypted(t *testing.T, c cluster) {
 func testDamagedSubscription(t *testing.T, c cluster) {
 	r := c.node(t, Options{})
 	a, b := subscribe(t, r, ""), subscribe(t, r, "")
-	e, err := r.store.get(t.Context(), subscriptionEntry+a.ID)
+	e, err := r.store.Get(t.Context(), subscriptionEntry+a.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
 	put := func(value string) {
 		t.Helper()
-		if e.rev, err = r.store.put(t.Context(), e.key, []byte(value), e.rev); err != nil {
+		if e.Rev, err = r.store.Put(t.Context(), e.Key, []byte(value), e.Rev); err != nil {
 			t.Fatal(err)
 		}
 	}
-	good := string(e.value)
+	good := string(e.Value)
 	for _, value := range []string{`{`, `{"v":2}`, strings.Replace(good, a.ID, b.ID, 1)} {
 		put(value)
 		known(t, r, a.ID, false)

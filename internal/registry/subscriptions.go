@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/bucket"
 	"github.com/gatecast/gatecast/webhook"
 )
 
@@ -28,9 +29,9 @@ func (r *Registry) CreateSubscription(ctx context.Context, spec gatecast.Subscri
 	if err != nil {
 		return nil, fmt.Errorf("encode subscription: %w", err)
 	}
-	e := entry{key: subscriptionEntry + s.ID, value: value}
-	e.rev, err = r.store.put(ctx, e.key, e.value, 0)
-	if errors.Is(err, errChanged) {
+	e := bucket.Entry{Key: subscriptionEntry + s.ID, Value: value}
+	e.Rev, err = r.store.Put(ctx, e.Key, e.Value, 0)
+	if errors.Is(err, bucket.ErrChanged) {
 		return nil, idTaken(s.ID)
 	}
 	if err != nil {
@@ -39,7 +40,7 @@ func (r *Registry) CreateSubscription(ctx context.Context, spec gatecast.Subscri
 	// Looked at once more, now that the subscription is written: whoever deletes
 	// the app meanwhile finds the one, or is found by the other.
 	if err := r.checkApp(ctx, s.App); err != nil {
-		return nil, errors.Join(err, r.store.del(ctx, e.key, e.rev))
+		return nil, errors.Join(err, r.store.Delete(ctx, e.Key, e.Rev))
 	}
 	r.cache.wrote(e, r.decode(e))
 	return r.subscription(s.ID)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gatecast/gatecast"
 	"github.com/gatecast/gatecast/internal/auth"
+	"github.com/gatecast/gatecast/internal/bucket"
 )
 
 // CreateToken makes an API token. The plain token is returned here and never
@@ -32,7 +33,7 @@ func (r *Registry) CreateToken(ctx context.Context, name string, scopes []auth.S
 	}
 	value, err := encodeToken(t)
 	if err == nil {
-		err = r.create(ctx, entry{key: tokenEntry + t.ID, value: value}, name)
+		err = r.create(ctx, bucket.Entry{Key: tokenEntry + t.ID, Value: value}, name)
 	}
 	if err != nil {
 		return auth.Token{}, "", fmt.Errorf("create token %q: %w", name, err)
@@ -95,7 +96,7 @@ func (r *Registry) DeleteToken(ctx context.Context, id string) error {
 		}
 	}
 	name, err := r.remove(ctx, tokenEntry+id)
-	if errors.Is(err, errMissing) {
+	if errors.Is(err, bucket.ErrMissing) {
 		return gatecast.Errorf(gatecast.NotFound, "there is no token with the id %q", id)
 	}
 	if err != nil {

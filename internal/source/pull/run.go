@@ -12,7 +12,7 @@ import (
 
 // Run follows the sources there are, and takes up each change of them, until
 // ctx ends. What was received by then is stored before it returns, for which
-// the journal has 5 seconds.
+// the journal has 5 seconds. It may be called again when it has returned.
 func (f *Follower) Run(ctx context.Context) error {
 	// Heard first and looked at second: nothing is missed between.
 	changes := f.Sources.SourceChanges(ctx)

@@ -1,9 +1,9 @@
 package reconcile
 
 import (
+	"context"
 	"errors"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 )
@@ -13,13 +13,37 @@ import (
 func noteFile(dir, source string) string { return filepath.Join(dir, source+".json") }
 func idsFile(dir, source string) string  { return filepath.Join(dir, source+".ids") }
 
-// forget removes the files of a source that is gone.
-func forget(dir, source string, log *slog.Logger) {
-	for _, name := range []string{noteFile(dir, source), idsFile(dir, source)} {
-		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			log.Warn("a file of a source that is gone cannot be removed", "file", name, "err", err)
-		}
+// files is Notes in files.
+type files struct{ dir string }
+
+func (f files) Take(_ context.Context, source string) ([]byte, error) {
+	content, err := os.ReadFile(noteFile(f.dir, source))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
 	}
+	return content, err
+}
+
+func (f files) Write(_ context.Context, source string, note []byte) error {
+	return replace(noteFile(f.dir, source), note)
+}
+
+func (f files) Forget(_ context.Context, source string) error {
+	return remove(noteFile(f.dir, source))
+}
+
+// forget removes what is kept of a source that is gone.
+func (r *Reconciler) forget(ctx context.Context, source string) {
+	if err := errors.Join(remove(idsFile(r.opts.Dir, source)), r.opts.Notes.Forget(ctx, source)); err != nil {
+		r.opts.Log.Warn("what was kept of a source that is gone cannot be removed", "source", source, "err", err)
+	}
+}
+
+func remove(name string) error {
+	if err := os.Remove(name); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // replace writes a file so that at every moment it is the old one or the whole

@@ -109,7 +109,7 @@ func (l *look) take(ctx context.Context) error {
 	if l.count.filled > 0 {
 		l.tell()
 	}
-	if saved := l.state(err); saved != nil {
+	if saved := l.state(ctx, err); saved != nil {
 		return errors.Join(err, saved)
 	}
 	return err
@@ -207,7 +207,7 @@ func (l *look) plausible() error {
 
 // state makes the statement, writes it, and shows it when it is written. A
 // statement that failed changes nothing but why.
-func (l *look) state(failed error) error {
+func (l *look) state(ctx context.Context, failed error) error {
 	w := l.w
 	n := w.note
 	n.Looked = l.start.Round(0).UTC()
@@ -234,9 +234,12 @@ func (l *look) state(failed error) error {
 		n.Owed = nil
 	}
 	lost := n.Lost - w.note.Lost
-	if err := n.write(w.rec.opts.Dir, w.name); err != nil {
+	if err := n.write(ctx, w.rec.opts.Notes, w.name); err != nil {
 		// What was counted is true all the same.
 		w.note.Filled, w.note.Lost, w.note.Looked, w.note.Error = n.Filled, n.Lost, n.Looked, explain(err)
+		if gatecast.CodeOf(err) == gatecast.Conflict {
+			w.retake(ctx)
+		}
 		w.publish()
 		return err
 	}

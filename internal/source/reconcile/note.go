@@ -1,11 +1,10 @@
 package reconcile
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"time"
 
 	"github.com/gatecast/gatecast"
@@ -35,13 +34,13 @@ type debt struct {
 
 const noteVersion = 1
 
-// readNote reads a note's file. Of another source or another journal there is
-// nothing to say, and a file that cannot be read is like none: then the next
-// look is the first.
-func readNote(dir string, src *gatecast.Source, epoch string) (note, error) {
+// readNote takes a note. Of another source or another journal there is nothing to
+// say, and one that cannot be read is like none: then the next look is the first.
+// But if it is only out of reach the error is Unavailable.
+func readNote(ctx context.Context, notes Notes, src *gatecast.Source, epoch string) (note, error) {
 	fresh := note{Version: noteVersion, Created: src.Created, Epoch: epoch}
-	content, err := os.ReadFile(noteFile(dir, src.Name))
-	if errors.Is(err, fs.ErrNotExist) {
+	content, err := notes.Take(ctx, src.Name)
+	if err == nil && content == nil {
 		return fresh, nil
 	}
 	var n note
@@ -60,10 +59,10 @@ func readNote(dir string, src *gatecast.Source, epoch string) (note, error) {
 	return n, nil
 }
 
-func (n *note) write(dir, source string) error {
+func (n *note) write(ctx context.Context, notes Notes, source string) error {
 	content, err := json.MarshalIndent(n, "", "  ")
 	if err == nil {
-		err = replace(noteFile(dir, source), append(content, '\n'))
+		err = notes.Write(ctx, source, append(content, '\n'))
 	}
 	if err != nil {
 		return fmt.Errorf("write the statement of the source: %w", err)

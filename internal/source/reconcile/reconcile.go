@@ -66,6 +66,20 @@ type Quarantine interface {
 	Put(source, reason string, body []byte)
 }
 
+// Notes keeps what is known of each source where whoever looks at it next finds
+// it, which in a cluster may be another node.
+type Notes interface {
+	// Take returns the note of a source, nil if there is none. From then on it is
+	// this node's to write, until another takes it. Its error is Unavailable if
+	// that cannot be known now.
+	Take(ctx context.Context, source string) ([]byte, error)
+	// Write replaces the note, and returns when it is on disk. Its error is
+	// Conflict if another node has taken the note since.
+	Write(ctx context.Context, source string, note []byte) error
+	// Forget removes the note of a source that is gone.
+	Forget(ctx context.Context, source string) error
+}
+
 // Parts is what a Reconciler works with.
 type Parts struct {
 	Sources    Sources
@@ -76,7 +90,8 @@ type Parts struct {
 
 // Options tunes a Reconciler. The zero value suits, but for Dir.
 type Options struct {
-	Dir    string            // of the files with what is known of each source; made if missing
+	Dir    string            // of the files with what the journal has of each source; made if missing
+	Notes  Notes             // default: files in Dir
 	Decode senselink.Options // limits, numbering, and the zone of sources that name none
 
 	Transport http.RoundTripper // default: one of its own, with the system's certificate authorities
@@ -135,6 +150,9 @@ func New(p Parts, o Options) (*Reconciler, error) {
 	}
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, unavailable(fmt.Errorf("make the directory of the sources: %w", err))
+	}
+	if o.Notes == nil {
+		o.Notes = files{o.Dir}
 	}
 	r := &Reconciler{Parts: p, opts: o, client: newClient(o), workers: make(map[string]*worker)}
 	r.metrics = newMetrics(r)

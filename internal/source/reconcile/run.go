@@ -10,7 +10,8 @@ import (
 )
 
 // Run looks at the sources there are, and takes up each change of them, until
-// ctx ends. It is called once.
+// ctx ends. It may be called again when it has returned, and goes on from the
+// notes as they are then.
 func (r *Reconciler) Run(ctx context.Context) error {
 	defer r.client.CloseIdleConnections()
 	// Heard first and looked at second: nothing is missed between.
@@ -39,7 +40,7 @@ func (r *Reconciler) tend(ctx context.Context, work *sync.WaitGroup, name string
 	}
 	switch {
 	case !there:
-		forget(r.opts.Dir, name, r.opts.Log)
+		r.forget(ctx, name)
 	case src.Settings.REST.URL == "":
 	case w != nil:
 		w.adopt(src)

@@ -98,23 +98,44 @@ func (w *worker) run(ctx context.Context) {
 	}
 }
 
-// open reads the files, as often as it takes.
+// open reads what is known, as often as it takes.
 func (w *worker) open(ctx context.Context) bool {
 	for tries := 0; ctx.Err() == nil; tries++ {
-		var err error
-		if w.audit, err = openAudit(ctx, w.rec.Hub, w.rec.opts.Dir, w.source(), w.rec.opts.Log); err == nil {
-			if w.note, err = readNote(w.rec.opts.Dir, w.source(), w.audit.epoch); err != nil {
-				w.rec.opts.Log.Warn("a source is looked at as if for the first time", "source", w.name, "err", err)
-			}
+		err := w.read(ctx)
+		if err == nil {
 			w.publish()
 			return true
 		}
 		if tries == 0 {
-			w.rec.opts.Log.Warn("the journal cannot be asked; a source is not looked at", "source", w.name, "err", err)
+			w.rec.opts.Log.Warn("what is known of a source cannot be read; it is not looked at", "source", w.name, "err", err)
 		}
 		pause(ctx, openPause)
 	}
 	return false
+}
+
+// read reads what is known. A note that is not understood is like none.
+func (w *worker) read(ctx context.Context) (err error) {
+	if w.audit, err = openAudit(ctx, w.rec.Hub, w.rec.opts.Dir, w.source(), w.rec.opts.Log); err != nil {
+		return err
+	}
+	w.note, err = readNote(ctx, w.rec.opts.Notes, w.source(), w.audit.epoch)
+	if gatecast.CodeOf(err) == gatecast.Unavailable {
+		return err
+	}
+	if err != nil {
+		w.rec.opts.Log.Warn("a source is looked at as if for the first time", "source", w.name, "err", err)
+	}
+	return nil
+}
+
+// retake takes the note once more, as another node has left it. If it cannot be
+// had now, the next look finds so, and tries again.
+func (w *worker) retake(ctx context.Context) {
+	n, err := readNote(ctx, w.rec.opts.Notes, w.source(), w.audit.epoch)
+	if gatecast.CodeOf(err) != gatecast.Unavailable {
+		w.note = n
+	}
 }
 
 // keep brings the audit up to date, and on disk.

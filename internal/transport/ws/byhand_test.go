@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/bucket"
 	"github.com/gatecast/gatecast/internal/cursor"
 )
 
@@ -89,7 +90,7 @@ type byHand struct {
 func openByHand(t testing.TB, f front, o Options, apps ...gatecast.App) *byHand {
 	o.Shards, o.Epoch = 1, "e"
 	s := &site{t: t, apps: newFakeApps(apps...), front: f, moved: make(chan struct{}, 1)}
-	s.cursors = cursor.OpenMem(cursor.Options{Mem: &cursor.Mem{}, Epoch: o.Epoch})
+	s.cursors = cursor.OpenMem(cursor.Options{Mem: &bucket.Mem{}, Epoch: o.Epoch})
 	h := &byHand{site: s, tape: &tape{}}
 	s.server = New(s.apps, h.tape, lossy{}, signalling{s.cursors, s.moved}, o)
 	h.shard = s.server.shards[0]

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/bucket"
 	"github.com/gatecast/gatecast/internal/cursor"
 	"github.com/gatecast/gatecast/internal/hub"
 	"github.com/gatecast/gatecast/internal/journal"
@@ -95,7 +96,7 @@ type site struct {
 	journal *journal.Mem
 	hub     *hub.Hub
 	cursors *cursor.Store
-	disk    *cursor.Mem   // what is committed of them
+	disk    *bucket.Mem   // what is committed of them
 	moved   chan struct{} // a token after a cursor was moved
 	apps    *fakeApps
 	server  *Server
@@ -155,8 +156,8 @@ func openSite(t testing.TB, f front, ring int, o Options, apps ...gatecast.App) 
 		t.Fatal(err)
 	}
 	o.Epoch = extent.Epoch
-	s.disk = &cursor.Mem{}
-	s.cursors = cursor.OpenMem(cursor.Options{Mem: s.disk, Epoch: extent.Epoch, Last: extent.Last})
+	s.disk = &bucket.Mem{}
+	s.cursors = cursor.OpenMem(cursor.Options{Mem: s.disk, Epoch: extent.Epoch, Last: s.last})
 	s.moved = make(chan struct{}, 1)
 	s.server = New(s.apps, s.hub, s.hub, signalling{s.cursors, s.moved}, o)
 	front := f.open(s.server)
@@ -427,4 +428,10 @@ func (p *peer) expectEvents(first, last, padding int, kind gatecast.Kind) {
 			p.t.Fatalf("got  %s\nwant %s", got, want)
 		}
 	}
+}
+
+// last is the journal's newest event.
+func (s *site) last(ctx context.Context) (gatecast.Seq, error) {
+	extent, err := s.journal.Extent(ctx)
+	return extent.Last, err
 }

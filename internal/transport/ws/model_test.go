@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/bucket"
 	"github.com/gatecast/gatecast/internal/cursor"
 	"github.com/gatecast/gatecast/internal/hub"
 	"github.com/gatecast/gatecast/internal/journal"
@@ -24,7 +25,7 @@ type world struct {
 	rt        *rapid.T
 	t         *testing.T
 	journal   *journal.Mem
-	disk      *cursor.Mem
+	disk      *bucket.Mem
 	ring      int
 	site      *site
 	published int
@@ -107,7 +108,7 @@ func (w *world) boot() {
 	if err != nil {
 		w.rt.Fatal(err)
 	}
-	s.cursors = cursor.OpenMem(cursor.Options{Mem: w.disk, Epoch: extent.Epoch, Last: extent.Last, Interval: 5 * time.Millisecond})
+	s.cursors = cursor.OpenMem(cursor.Options{Mem: w.disk, Epoch: extent.Epoch, Last: s.last, Interval: 5 * time.Millisecond})
 	o := quick()
 	o.Epoch, o.Shards = extent.Epoch, rapid.IntRange(1, 2).Draw(w.rt, "shards")
 	s.server = New(s.apps, s.hub, s.hub, signalling{s.cursors, s.moved}, o)
@@ -243,7 +244,7 @@ func (w *world) check() {
 // events, in any order.
 func TestTogetherTheClientsOfAnAppSeeEverything(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		w := &world{rt: rt, t: t, journal: journal.OpenMem(journal.MemOptions{}), disk: &cursor.Mem{}}
+		w := &world{rt: rt, t: t, journal: journal.OpenMem(journal.MemOptions{}), disk: &bucket.Mem{}}
 		w.ring = rapid.IntRange(1, 60).Draw(rt, "ring")
 		w.boot()
 		defer func() { w.site.stop() }()

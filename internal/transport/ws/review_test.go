@@ -132,7 +132,7 @@ func TestWhatAClientAcknowledgesWhileItReadsTheJournalIsKeptThoughItLeaves(t *te
 // plant has another node make a cursor in a journal of another epoch.
 func (s *site) plant(c gatecast.Consumer, epoch string, at gatecast.Seq) {
 	s.t.Helper()
-	node := cursor.OpenMem(cursor.Options{Mem: s.disk, Epoch: epoch, Last: at})
+	node := cursor.OpenMem(cursor.Options{Mem: s.disk, Epoch: epoch})
 	ctx, cancel := context.WithCancel(s.t.Context())
 	var work sync.WaitGroup
 	work.Go(func() { _ = node.Run(ctx) })

@@ -31,7 +31,7 @@ type shownREST struct {
 
 // sourceState is how a source stands.
 type sourceState struct {
-	Status    gatecast.SourceStatus `json:"status" doc:"live, waiting (nothing was posted yet), connecting, refused, stalled, paused"`
+	Status    gatecast.SourceStatus `json:"status" doc:"live, waiting (nothing was posted yet), connecting, refused, stalled, paused, elsewhere (another node of the cluster follows it)"`
 	Since     *time.Time            `json:"since,omitempty" doc:"When status became so"`
 	Reason    string                `json:"reason,omitempty" doc:"Why it is not live"`
 	LastEvent *time.Time            `json:"last_event,omitempty" doc:"When an event last came; absent if none has since the start"`
