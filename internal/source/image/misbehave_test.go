@@ -95,7 +95,9 @@ func TestWhatCannotBeHadIsGivenUpAndNotAskedForAgain(t *testing.T) {
 		"no reason": {func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = w.Write([]byte(`{"code":30001,"message":"Param Invalid"}`))
 		}, "refused", 6},
-		"a redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://elsewhere/", http.StatusFound) }, "refused", 6},
+		"a redirect": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://elsewhere/", http.StatusFound)
+		}, "refused", 6},
 	} {
 		inSite(t, v.answer, image.Options{MaxSize: 5000}, func(s *site) {
 			for range 5 {
