@@ -68,8 +68,9 @@ func NewDecoder(o Options) *Decoder {
 // says which event is wrong and where. It never returns both. The error is a
 // [*gatecast.Error]: Malformed for what is no JSON (RFC 8259, strictly UTF-8, no
 // duplicate names), Invalid for JSON that is no event, TooLarge beyond a limit.
-// Errors of r that are a [*gatecast.Error] come back as they are. now stands in
-// for what the events leave out. An empty array gives no events and no error.
+// Errors of r and of [Options.Photos] that are a [*gatecast.Error] come back as
+// they are. now stands in for what the events leave out. An empty array gives no
+// events and no error.
 func (d *Decoder) Decode(r io.Reader, f Format, now time.Time) ([]gatecast.Event, error) {
 	return d.decode(r, f, now, nil)
 }

@@ -70,13 +70,26 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Add([]byte("{\"eventType\":30000,\"data\":{}}\n{\"data\":{\"groups\":[{\"id\":1}]},\"code\":\"30100\"}"), true)
 	f.Add([]byte(`{"eventType":30000,"messageId":"x","sendTime":1583726626015,"data":{"signTime":1e5,"\u0069d":3}}`), false)
-	decoder := NewDecoder(Options{MaxBody: 64 << 10, MaxEvent: 16 << 10, MaxBatch: 50, MaxDepth: 8})
+	f.Add([]byte(`{"eventType":30000,"data":{"id":1,"avatar":"data:image/jpeg;base64,`+b64(jpegLike(1))+`","signAvatar":"`+b64(jpegLike(2))+`"}}`), false)
+	o := Options{MaxBody: 64 << 10, MaxEvent: 16 << 10, MaxBatch: 50, MaxDepth: 8}
+	decoder := NewDecoder(o)
+	o.Photos = &album{}
+	keeper := NewDecoder(o)
 	f.Fuzz(func(t *testing.T, body []byte, lines bool) {
 		format := JSON
 		if lines {
 			format = NDJSON
 		}
 		original := bytes.Clone(body)
+		taken, err := keeper.Decode(bytes.NewReader(body), format, testNow)
+		if err != nil {
+			checkRefused(t, taken, err)
+		}
+		for i := range taken {
+			if push := jsontext.Value(AppendPush(nil, &taken[i])); !push.IsValid() {
+				t.Fatalf("without its photos pushed as %s", push)
+			}
+		}
 		events, err := decoder.Decode(bytes.NewReader(body), format, testNow)
 		if err != nil {
 			checkRefused(t, events, err)
