@@ -39,7 +39,7 @@ func listenMQTT(cfg config.Config) (net.Listener, error) {
 	secure, err := withTLS(plain, files, "mqtt")
 	if err != nil {
 		plain.Close()
-		return nil, err
+		return nil, fmt.Errorf("open the door for mqtt: %w", err)
 	}
 	return secure, nil
 }

@@ -216,6 +216,19 @@ func TestSettingsThatDoNotGoTogetherAreTold(t *testing.T) {
 	}
 }
 
+func TestWhatCrossesTheNetworkInTheClearIsWarnedOf(t *testing.T) {
+	for listen, want := range map[string]int{"": 0, "127.0.0.1:1883": 0, "[::1]:1883": 0, "localhost:1883": 0, ":1883": 1, "0.0.0.0:1883": 1, "gate.example:1883": 1} {
+		c := Default()
+		c.Server.Listen, c.MQTT.Listen, c.MQTT.TLS = "127.0.0.1:9000", listen, "off"
+		if got := c.Warnings(); len(got) != want {
+			t.Errorf("listening on %q: %q", listen, got)
+		}
+		if c.MQTT.TLS = "on"; len(c.Warnings()) != 0 {
+			t.Errorf("listening on %q with TLS: %q", listen, c.Warnings())
+		}
+	}
+}
+
 func TestWhatIsNoTOMLIsToldWithItsPlace(t *testing.T) {
 	for text, want := range map[string]string{
 		"[server]\nlisten = :9000\n":     "g.toml:2:10: this is not TOML",

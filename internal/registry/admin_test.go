@@ -99,6 +99,8 @@ func TestMetricsCountWhatThereIs(t *testing.T) {
 	for range 3 {
 		subscribe(t, r, "")
 	}
+	addSource(t, r, "office", followed())
+	addMQTTUser(t, r, "gate", "*")
 	all := prometheus.NewPedanticRegistry()
 	all.MustRegister(r.Metrics()...)
 	const want = `
@@ -111,9 +113,12 @@ gatecast_registry_healthy 1
 # HELP gatecast_registry_resyncs_total How often the watch on the registry was lost and begun anew.
 # TYPE gatecast_registry_resyncs_total counter
 gatecast_registry_resyncs_total 0
+# HELP gatecast_registry_mqtt_users Users for MQTT there are.
+# TYPE gatecast_registry_mqtt_users gauge
+gatecast_registry_mqtt_users 1
 # HELP gatecast_registry_sources Sources there are.
 # TYPE gatecast_registry_sources gauge
-gatecast_registry_sources 0
+gatecast_registry_sources 1
 # HELP gatecast_registry_subscriptions Subscriptions there are.
 # TYPE gatecast_registry_subscriptions gauge
 gatecast_registry_subscriptions 3

@@ -11,6 +11,7 @@ func (r *Registry) Metrics() []prometheus.Collector {
 		gauge("gatecast_registry_apps", "Apps there are.", func() float64 { return float64(r.cache.load().apps.len()) }),
 		gauge("gatecast_registry_subscriptions", "Subscriptions there are.", func() float64 { return float64(r.cache.load().subs.len()) }),
 		gauge("gatecast_registry_sources", "Sources there are.", func() float64 { return float64(len(r.cache.load().sources)) }),
+		gauge("gatecast_registry_mqtt_users", "Users for MQTT there are.", func() float64 { return float64(r.cache.load().mqttUsers.len()) }),
 		gauge("gatecast_registry_tokens", "API tokens there are.", func() float64 { return float64(len(r.cache.load().tokens)) }),
 		gauge("gatecast_registry_healthy", "1 while changes from other nodes arrive, else 0.", func() float64 {
 			if r.Healthy() != nil {

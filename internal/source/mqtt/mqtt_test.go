@@ -2,6 +2,7 @@ package mqtt
 
 import (
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -279,4 +280,24 @@ func TestAStopAcknowledgesWhatWasReadAndThenCloses(t *testing.T) {
 	if diff := cmp.Diff([]string{"record:SPS-1:1", "record:SPS-1:2"}, s.stored()); diff != "" {
 		t.Error(diff)
 	}
+}
+
+func TestWhatWasSentIsStoredThoughItsSenderHasLeft(t *testing.T) {
+	s := newSite(t, Options{})
+	p := s.connect("gate", "door-1")
+	release := s.hold()
+	size := 0
+	for i := 1; i <= 40; i++ {
+		packet := publishPacket(byte(i&1), i, recordTopic, recordOf(i))
+		p.send(packet)
+		size += len(packet) - 2
+		if i == 1 { // so that the others are stored after an answer that nobody takes
+			eventually(t, "the first is read", func() bool { return s.budget.spent() == int64(size) })
+		}
+	}
+	eventually(t, "all are read", func() bool { return s.budget.spent() == int64(size) })
+	_ = p.c.(*net.TCPConn).SetLinger(0) // RST
+	_ = p.c.Close()
+	release()
+	eventually(t, "all are stored", func() bool { return len(s.stored()) == 40 })
 }

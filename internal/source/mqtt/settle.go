@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"cmp"
 	"context"
 	"math/rand/v2"
 	"time"
@@ -18,23 +19,29 @@ const (
 
 // settle stores and answers what is read, until the inbox has ended and is
 // empty. While the journal writes some, the next gather: a client that does not
-// wait for each acknowledgement shares its flushes with itself. An error means
-// that nothing more is answered.
+// wait for each acknowledgement shares its flushes with itself. A client that
+// cannot be answered any more has its messages stored all the same. After any
+// other error nothing is stored or answered.
 func (c *client) settle(ctx context.Context) error {
 	ctx, cancel := outlive(ctx, farewell)
 	defer cancel()
-	var failed error
+	var failed, gone error
 	for {
 		tasks := c.inbox.take()
 		if len(tasks) == 0 {
-			return failed
+			return cmp.Or(failed, gone)
 		}
 		if failed == nil {
-			if failed = c.finish(ctx, tasks); failed != nil {
-				c.inbox.close()
-			}
-		} else {
+			failed = c.finish(ctx, tasks)
+		}
+		switch {
+		case failed != nil:
 			c.lose(tasks)
+			c.inbox.close()
+		case gone == nil:
+			if gone = c.reply(tasks); gone != nil {
+				_ = c.conn.Close() // its reader ends
+			}
 		}
 		for i := range tasks {
 			c.server.budget.give(tasks[i].size)
@@ -50,11 +57,10 @@ func outlive(ctx context.Context, d time.Duration) (context.Context, context.Can
 	return later, func() { stop(); cancel() }
 }
 
-// finish does what tasks are about, and answers them in their order.
+// finish does what tasks are about.
 func (c *client) finish(ctx context.Context, tasks []task) error {
 	s, start := c.server, time.Now()
 	if err := c.store(ctx, tasks); err != nil {
-		c.lose(tasks)
 		s.metrics.refused.WithLabelValues("journal").Inc()
 		if since, due := s.holdups.due(time.Now()); due {
 			s.opts.Log.Warn("the journal takes no events; an mqtt client was cut off without an acknowledgement, and will send again",
@@ -62,19 +68,38 @@ func (c *client) finish(ctx context.Context, tasks []task) error {
 		}
 		return &end{"journal", err}
 	}
+	messages := false
+	for i := range tasks {
+		r := tasks[i].rubbish
+		messages = messages || r != nil || tasks[i].isEvent()
+		if r == nil {
+			continue
+		}
+		if err := ctx.Err(); err != nil { // a disk that hangs must not hold up the stop
+			return &end{"stopping", err}
+		}
+		s.Quarantine.Put(r.origin, r.reason, r.body)
+		s.metrics.rubbish.WithLabelValues(r.why).Inc()
+	}
+	if messages {
+		s.metrics.duration.Observe(time.Since(start).Seconds())
+	}
+	return nil
+}
+
+// reply answers tasks in their order.
+func (c *client) reply(tasks []task) error {
 	var answers []byte
 	for i := range tasks {
-		if r := tasks[i].rubbish; r != nil {
-			s.Quarantine.Put(r.origin, r.reason, r.body)
-			s.metrics.rubbish.WithLabelValues(r.why).Inc()
-		}
 		answers = append(answers, tasks[i].answer...)
 	}
 	if len(answers) == 0 {
 		return nil
 	}
-	s.metrics.duration.Observe(time.Since(start).Seconds())
-	return c.write(answers)
+	if err := c.write(answers); err != nil {
+		return &end{"client", err}
+	}
+	return nil
 }
 
 // store puts the events among tasks into the journal together. If that will
