@@ -93,7 +93,7 @@ func (p *play) trouble(t *testing.T, v *vendor) {
 		v.pull(t, "misbehave", way)
 	}
 	if posting := p.vendors[2]; p.rng.IntN(2) == 0 && posting.standing(within(t), t).Subscription.State != "normal" {
-		posting.subscribe(t) // somebody has noticed
+		_, _ = posting.trySubscribe(t) // somebody has noticed, and looks again later
 	}
 }
 

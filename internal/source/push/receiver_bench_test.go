@@ -1,0 +1,49 @@
+package push_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gatecast/gatecast/internal/journal"
+	"github.com/gatecast/gatecast/internal/source/push"
+	"github.com/gatecast/gatecast/internal/standin"
+)
+
+// BenchmarkReceive posts as the vendor's server does, one event after the
+// other, each when the one before has been answered, into a journal on disk with
+// fsync. An operation is one event.
+func BenchmarkReceive(b *testing.B) {
+	j, err := journal.Open(b.Context(), journal.Options{Dir: b.TempDir()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = j.Close(context.Background()) }()
+	o := &office{}
+	mux := http.NewServeMux()
+	mux.Handle("POST /ingest/senselink/{token}", push.NewReceiver(push.New(j, push.Options{}), o, o, push.ReceiverOptions{}))
+	server := httptest.NewServer(mux)
+	defer server.Close()
+	b.ReportAllocs()
+	b.ResetTimer()
+	for i := range b.N {
+		data := strings.TrimPrefix(string(standin.SampleRecord(i, time.Now())), `{"id":0`)
+		body := fmt.Appendf(nil, `{"messageId":"m-%d","eventType":30000,"sendTime":1583726626015,"data":{"id":%d%s}`, i, i+1, data)
+		answer, err := http.Post(server.URL+"/ingest/senselink/secret", "application/json", bytes.NewReader(body))
+		if err != nil {
+			b.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, answer.Body)
+		_ = answer.Body.Close()
+		if answer.StatusCode != http.StatusOK {
+			b.Fatalf("answered %d", answer.StatusCode)
+		}
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
+}
