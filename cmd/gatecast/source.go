@@ -77,6 +77,7 @@ type sourceState struct {
 	Events    uint64        `json:"events"`
 	Rubbish   uint64        `json:"rubbish"`
 	Statement statementView `json:"statement"`
+	Freshness freshView     `json:"freshness"`
 }
 
 // oneSource is a command that does one thing to one source and shows the answer.

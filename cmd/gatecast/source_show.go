@@ -43,11 +43,11 @@ func listSources(t terminal, sources []sourceView) error {
 		fmt.Fprintln(t.err, "There are no sources yet. Make one: gatecast source add NAME")
 		return nil
 	}
-	rows := [][]string{{"NAME", "KIND", "STATUS", "LAST EVENT", "COMPLETE THROUGH", "EVENTS", "DESCRIPTION"}}
+	rows := [][]string{{"NAME", "KIND", "STATUS", "DEVICES", "LAST EVENT", "COMPLETE THROUGH", "EVENTS", "DESCRIPTION"}}
 	for _, v := range sources {
 		s := v.State
 		rows = append(rows, []string{
-			clean(v.Name), clean(v.Kind), clean(s.Status), whenText(s.LastEvent, "-"), whenText(s.Statement.Through, "-"), fmt.Sprint(s.Events), clean(v.Description),
+			clean(v.Name), clean(v.Kind), clean(s.Status), cmp.Or(clean(s.Freshness.State), "-"), whenText(s.LastEvent, "-"), whenText(s.Statement.Through, "-"), fmt.Sprint(s.Events), clean(v.Description),
 		})
 	}
 	return table(t.out, rows)
@@ -112,6 +112,7 @@ func (s *sourceState) pairs() []string {
 		"events", fmt.Sprintf("%d since the start", s.Events),
 		"not understood", fmt.Sprintf("%d since the start", s.Rubbish),
 	)
+	pairs = append(pairs, s.Freshness.pairs("its devices")...)
 	return append(pairs, s.Statement.pairs()...)
 }
 

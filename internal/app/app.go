@@ -57,6 +57,7 @@ func Run(ctx context.Context, cfg config.Config, o Options) error {
 	}
 	defer p.close(cfg.Server.ShutdownTimeout)
 	info := Info{URL: publicURL(cfg, listener.Addr()), DataDir: p.dataDir, AdminToken: p.adminToken}
+	p.buildCanary(info.URL)
 	return p.run(ctx, listener, func() {
 		o.Log.Info("gatecast is ready", "url", info.URL, "data", info.DataDir, "version", o.Version)
 		if o.Ready != nil {
@@ -134,6 +135,7 @@ func (p *parts) run(ctx context.Context, listener net.Listener, ready func()) er
 	start(feed, "websocket push", p.push.Run)
 	start(feed, "event streams", p.stream.Run)
 	start(feed, "subscriptions", p.calls.server.Run)
+	start(feed, "devices", p.watch.devices.Run)
 	server := p.server()
 	start(feed, "http server", func(context.Context) error {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
@@ -142,6 +144,8 @@ func (p *parts) run(ctx context.Context, listener net.Listener, ready func()) er
 		return nil
 	})
 	begin(&sending, sources, "sources", p.sources.run)
+	begin(&sending, sources, "offline alarms", p.watch.raiser.Run)
+	begin(&sending, sources, "canary", p.watch.fly)
 	if p.simulator != nil {
 		begin(&sending, sources, "simulator", p.simulate)
 	}

@@ -46,6 +46,7 @@ type parts struct {
 	stream    *sse.Server
 	calls     callers
 	sources   upstreams
+	watch     watch
 	health    *health
 	epoch     string // of the journal
 	began     time.Time
@@ -94,13 +95,16 @@ func build(ctx context.Context, cfg config.Config, o Options) (_ *parts, err err
 	}
 	p.ingest = push.New(p.journal, ingestOptions(cfg, zone, o.Log))
 	p.push = ws.New(p.registry, p.hub, p.hub, p.cursors, pushOptions(cfg, p.epoch, o.Log))
-	p.stream = sse.New(p.registry, auth.Guard{Tokens: p.registry}, p.hub, p.hub, streamOptions(cfg, o.Log))
+	tokens := streamTokens{TokenStore: p.registry}
+	p.watch.token, tokens.own = auth.NewToken()
+	p.stream = sse.New(p.registry, auth.Guard{Tokens: tokens}, p.hub, p.hub, streamOptions(cfg, o.Log))
 	if p.calls, err = p.buildCallers(ctx, extent.Last); err != nil {
 		return nil, err
 	}
 	if p.sources, err = p.buildUpstreams(zone); err != nil {
 		return nil, err
 	}
+	p.watch = p.buildWatch(zone)
 	if o.Simulate != nil {
 		p.simulator = sim.New(*o.Simulate)
 	}
@@ -289,5 +293,6 @@ func (p *parts) collectors() *prometheus.Registry {
 	for _, part := range []interface{ Metrics() []prometheus.Collector }{p.journal, p.registry, p.cursors, p.hub, p.ingest, p.push, p.stream, p.calls.log, p.calls.ledger, p.calls.server, p.sources.quarantine, p.sources.follower, p.sources.receiver, p.sources.reconciler} {
 		reg.MustRegister(part.Metrics()...)
 	}
+	reg.MustRegister(p.watch.metrics()...)
 	return reg
 }

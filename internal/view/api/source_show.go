@@ -39,6 +39,7 @@ type sourceState struct {
 	Events    uint64                `json:"events" doc:"Taken since the start"`
 	Rubbish   uint64                `json:"rubbish" doc:"Not understood since the start"`
 	Statement StatementBody         `json:"statement"`
+	Freshness FreshnessBody         `json:"freshness" doc:"What the silence of its devices, all together, means"`
 }
 
 // StatementBody is what is known of a source's completeness.
@@ -57,7 +58,7 @@ func (s *server) showSource(src *gatecast.Source) sourceBody {
 		REST: shownREST{
 			URL: set.REST.URL, Style: set.REST.Style, Every: set.REST.Every.String(), Lookback: set.REST.Lookback.String(), Zone: set.REST.Zone,
 		},
-		Created: src.Created, Paused: src.Paused, State: showSourceState(s.sourceState(src)),
+		Created: src.Created, Paused: src.Paused, State: s.showSourceState(src),
 	}
 }
 
@@ -77,10 +78,12 @@ func (s *server) sourceState(src *gatecast.Source) gatecast.SourceState {
 	return st
 }
 
-func showSourceState(st gatecast.SourceState) sourceState {
+func (s *server) showSourceState(src *gatecast.Source) sourceState {
+	st := s.sourceState(src)
 	return sourceState{
 		Status: st.Status, Since: unlessZero(st.Since), Reason: st.Reason, LastEvent: unlessZero(st.LastEvent), LastSign: unlessZero(st.LastSign),
 		Events: st.Events, Rubbish: st.Rubbish, Statement: showStatement(st.Statement),
+		Freshness: showFreshness(s.opts.Devices.SourceFreshness(src.Name)),
 	}
 }
 
