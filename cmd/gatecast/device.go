@@ -4,10 +4,13 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/urfave/cli/v3"
+
+	"github.com/gatecast/gatecast"
 )
 
 const devicesPath = "/api/v1/devices"
@@ -103,6 +106,9 @@ func listDevices(ctx context.Context, t terminal, c *cli.Command) error {
 	if n := c.Int("limit"); n < 1 || n > 10_000 {
 		return usage(c, "--limit %d is not between 1 and 10000", n)
 	}
+	if state := c.String("state"); state != "" && !slices.Contains(gatecast.FreshStates(), gatecast.Fresh(state)) {
+		return usage(c, "--state %q is not live, quiet, stale, dead or unknown", state)
+	}
 	a, err := remote(c)
 	if err != nil {
 		return err
@@ -116,7 +122,7 @@ func listDevices(ctx context.Context, t terminal, c *cli.Command) error {
 	var page devicePage
 	body, err := a.call(ctx, http.MethodGet, devicesPath+"?"+query.Encode(), nil, &page)
 	if err != nil {
-		return atFlag(err, map[string]string{"state": "--state"})
+		return err
 	}
 	if c.Bool("json") {
 		return printJSON(t.out, body)

@@ -65,6 +65,7 @@ type sourceView struct {
 	Created     time.Time   `json:"created"`
 	Path        string      `json:"path"`
 	State       sourceState `json:"state"`
+	Freshness   freshView   `json:"freshness"`
 }
 
 // sourceState is how a source stands.
@@ -77,7 +78,6 @@ type sourceState struct {
 	Events    uint64        `json:"events"`
 	Rubbish   uint64        `json:"rubbish"`
 	Statement statementView `json:"statement"`
-	Freshness freshView     `json:"freshness"`
 }
 
 // oneSource is a command that does one thing to one source and shows the answer.

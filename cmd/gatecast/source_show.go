@@ -47,7 +47,7 @@ func listSources(t terminal, sources []sourceView) error {
 	for _, v := range sources {
 		s := v.State
 		rows = append(rows, []string{
-			clean(v.Name), clean(v.Kind), clean(s.Status), cmp.Or(clean(s.Freshness.State), "-"), whenText(s.LastEvent, "-"), whenText(s.Statement.Through, "-"), fmt.Sprint(s.Events), clean(v.Description),
+			clean(v.Name), clean(v.Kind), clean(s.Status), cmp.Or(clean(v.Freshness.State), "-"), whenText(s.LastEvent, "-"), whenText(s.Statement.Through, "-"), fmt.Sprint(s.Events), clean(v.Description),
 		})
 	}
 	return table(t.out, rows)
@@ -81,7 +81,8 @@ func showSource(t terminal, c *cli.Command, body []byte, src sourceView) error {
 	}
 	pairs = append(pairs, src.restPairs()...)
 	pairs = append(pairs, "created", timeText(src.Created))
-	return properties(t.out, append(pairs, src.State.pairs()...)...)
+	pairs = append(pairs, src.State.pairs()...)
+	return properties(t.out, append(pairs, src.Freshness.pairs("its devices")...)...)
 }
 
 func (v *sourceView) restPairs() []string {
@@ -112,7 +113,6 @@ func (s *sourceState) pairs() []string {
 		"events", fmt.Sprintf("%d since the start", s.Events),
 		"not understood", fmt.Sprintf("%d since the start", s.Rubbish),
 	)
-	pairs = append(pairs, s.Freshness.pairs("its devices")...)
 	return append(pairs, s.Statement.pairs()...)
 }
 

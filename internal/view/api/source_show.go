@@ -19,6 +19,7 @@ type sourceBody struct {
 	Paused      string              `json:"paused" doc:"Why nothing is taken until somebody resumes it; empty if it is not paused"`
 	Path        string              `json:"path,omitempty" doc:"Where the server posts to, on this server, a secret; only after create"`
 	State       sourceState         `json:"state"`
+	Freshness   FreshnessBody       `json:"freshness" doc:"What the silence of its devices, all together, means"`
 }
 
 type shownREST struct {
@@ -39,7 +40,6 @@ type sourceState struct {
 	Events    uint64                `json:"events" doc:"Taken since the start"`
 	Rubbish   uint64                `json:"rubbish" doc:"Not understood since the start"`
 	Statement StatementBody         `json:"statement"`
-	Freshness FreshnessBody         `json:"freshness" doc:"What the silence of its devices, all together, means"`
 }
 
 // StatementBody is what is known of a source's completeness.
@@ -58,7 +58,8 @@ func (s *server) showSource(src *gatecast.Source) sourceBody {
 		REST: shownREST{
 			URL: set.REST.URL, Style: set.REST.Style, Every: set.REST.Every.String(), Lookback: set.REST.Lookback.String(), Zone: set.REST.Zone,
 		},
-		Created: src.Created, Paused: src.Paused, State: s.showSourceState(src),
+		Created: src.Created, Paused: src.Paused, State: showSourceState(s.sourceState(src)),
+		Freshness: showFreshness(s.opts.Devices.SourceFreshness(src.Name)),
 	}
 }
 
@@ -78,12 +79,10 @@ func (s *server) sourceState(src *gatecast.Source) gatecast.SourceState {
 	return st
 }
 
-func (s *server) showSourceState(src *gatecast.Source) sourceState {
-	st := s.sourceState(src)
+func showSourceState(st gatecast.SourceState) sourceState {
 	return sourceState{
 		Status: st.Status, Since: unlessZero(st.Since), Reason: st.Reason, LastEvent: unlessZero(st.LastEvent), LastSign: unlessZero(st.LastSign),
 		Events: st.Events, Rubbish: st.Rubbish, Statement: showStatement(st.Statement),
-		Freshness: showFreshness(s.opts.Devices.SourceFreshness(src.Name)),
 	}
 }
 

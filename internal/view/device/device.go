@@ -60,7 +60,7 @@ type Options struct {
 	QuietAfter time.Duration // after such a silence a device is no longer live; default 1 h
 	StaleAfter time.Duration // silences shorter than that mean nothing; default 10 min
 	DeadAfter  time.Duration // a device that has been stale for so long is dead; default 24 h
-	Missed     float64       // events that a device must have missed to be stale; default 6
+	Missed     float64       // a device is stale when its silence happens by chance once in exp(Missed) weeks; default 6
 
 	Every     time.Duration // between two judgements; default 15 s
 	SaveEvery time.Duration // between two writes of File; default 5 min

@@ -17,8 +17,8 @@ import (
 
 const fileVersion = 1
 
-// record is what lies in the file.
-type record struct {
+// memo is what lies in the file.
+type memo struct {
 	Version int                `json:"version"`
 	Epoch   string             `json:"epoch"` // of the journal
 	Zone    string             `json:"zone"`  // of the rhythms
@@ -79,7 +79,7 @@ func (t *Tracker) load(extent gatecast.Extent) {
 	}
 }
 
-func (t *Tracker) read(extent gatecast.Extent) (*record, error) {
+func (t *Tracker) read(extent gatecast.Extent) (*memo, error) {
 	if t.opts.File == "" {
 		return nil, nil
 	}
@@ -87,7 +87,7 @@ func (t *Tracker) read(extent gatecast.Extent) (*record, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	r := &record{}
+	r := &memo{}
 	if err == nil {
 		err = json.Unmarshal(content, r)
 	}
@@ -117,7 +117,7 @@ func (t *Tracker) save() {
 	if t.opts.File == "" || !t.level {
 		return
 	}
-	r := record{Version: fileVersion, Epoch: t.epoch, Zone: t.opts.Zone.String(), Seq: t.seq, Sources: t.sources}
+	r := memo{Version: fileVersion, Epoch: t.epoch, Zone: t.opts.Zone.String(), Seq: t.seq, Sources: t.sources}
 	for e := t.known.order.Front(); e != nil; e = e.Next() {
 		r.Devices = append(r.Devices, e.Value.(*device))
 	}

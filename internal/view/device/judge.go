@@ -9,17 +9,22 @@ import (
 )
 
 // How much more than the largest silence that was none makes a device stale,
-// and how much more than Options.Missed that may become.
+// and how far that may go.
 const (
 	doubtful = 1.5
 	mostOdd  = 4
 )
 
-// limit returns how many events a device must have missed to be stale. One
-// whose people come in crowds is given more.
-func (d *device) limit(least float64) float64 {
+// limit returns how many events a device must have missed to be stale. Each
+// event begins another silence, and of many some are long by chance: one with n
+// events a week is blamed by chance once in exp(missed) weeks. One whose people
+// come in crowds is given more.
+func (d *device) limit(missed float64) float64 {
+	least := byChance(missed, d.Rhythm.total)
 	return min(max(least, doubtful*d.Noise), mostOdd*least)
 }
+
+func byChance(missed, weekly float64) float64 { return missed + math.Log(max(1, weekly)) }
 
 func (d *device) fade(hours int64) {
 	d.Noise *= math.Exp2(-float64(hours) / fadeHours)

@@ -35,7 +35,7 @@ type life struct {
 	First, Seen, Stored time.Time
 	Records, Alarms     uint64
 	Offline             time.Time // when its server said that it is away; zero: it is not, or came back
-	Hour                int64     // that is being counted
+	Hour                int64     // that is being counted, by the clocks on the site's walls
 	Count               float32   // of its events
 }
 
@@ -184,7 +184,7 @@ func (d *device) hear(t *Tracker, at time.Time, ev *gatecast.Event) {
 	}
 	l.Stored = ev.Stored
 	d.wonder(t, at)
-	d.count(t.calendar, hourOf(at))
+	d.count(t.calendar.hour(at))
 	if at.After(l.Seen) {
 		l.Seen, d.heard = at, true
 	}
@@ -196,7 +196,7 @@ func (d *device) hear(t *Tracker, at time.Time, ev *gatecast.Event) {
 // count takes in an event of an hour. The silence before it is folded too, but
 // each hour of the week at most once: a month of absence must not teach that
 // the device is always silent.
-func (d *device) count(c calendar, hour int64) {
+func (d *device) count(hour int64) {
 	l := &d.Life
 	switch {
 	case l.Hour == 0:
@@ -205,13 +205,13 @@ func (d *device) count(c calendar, hour int64) {
 		l.Count++
 	case hour < l.Hour:
 		if weeks := (l.Hour - hour) / week; weeks < oldest {
-			d.Rhythm.late(c.slot(hour), weeks)
+			d.Rhythm.late(slot(hour), weeks)
 		}
 	default:
-		d.Rhythm.fold(c.slot(l.Hour), l.Count)
+		d.Rhythm.fold(slot(l.Hour), l.Count)
 		silent := min(hour-l.Hour-1, week)
 		for h := hour - silent; h < hour; h++ {
-			d.Rhythm.fold(c.slot(h), 0)
+			d.Rhythm.fold(slot(h), 0)
 		}
 		d.fade(silent + 1)
 		l.Hour, l.Count = hour, 1

@@ -13,23 +13,28 @@ const (
 	oldest = 8      // weeks; what happened before teaches nothing any more
 )
 
-// calendar knows which hour of the week an hour is. Hours are counted from 1970
-// in UTC. In a zone that is half an hour off, an hour of the week begins half an
-// hour late; it does so every week.
+// calendar counts time as the clocks on the site's walls show it, so that an
+// hour of the week is the same all year. When they are set an hour comes twice,
+// or not at all; that is of no account.
 type calendar struct{ zone *time.Location }
 
-func hourOf(t time.Time) int64 {
-	s := t.Unix()
-	return (s - mod(s, 3600)) / 3600
+// wall returns the seconds since 1970 by the clocks on the walls.
+func (c calendar) wall(t time.Time) int64 {
+	_, offset := t.In(c.zone).Zone()
+	return t.Unix() + int64(offset)
+}
+
+// hour returns the hour that a moment is in, counted from 1970.
+func (c calendar) hour(t time.Time) int64 {
+	wall := c.wall(t)
+	return (wall - mod(wall, 3600)) / 3600
 }
 
 func mod(a, b int64) int64 { return (a%b + b) % b }
 
-// slot returns the hour of the week, from Monday 0 o'clock.
-func (c calendar) slot(hour int64) int {
-	t := time.Unix(hour*3600, 0).In(c.zone)
-	return (int(t.Weekday())+6)%7*24 + t.Hour()
-}
+// slot returns the hour of the week, from Monday 0 o'clock; 1970 began on a
+// Thursday.
+func slot(hour int64) int { return int(mod(hour+3*24, week)) }
 
 // rhythm is how many events each hour of the week has.
 type rhythm struct {
@@ -60,23 +65,36 @@ func (r *rhythm) add(slot int, more float32) {
 	r.rate[slot] += more
 }
 
-// expected returns how many events there should be between two moments.
+// expected returns how many events there should be between two moments, at the
+// least: people who come an hour later than usual, or go an hour sooner, are
+// nothing to wonder about. It does not matter then that nobody knows where within
+// its hour the day begins.
 func (r *rhythm) expected(c calendar, from, to time.Time) float64 {
 	if !from.Before(to) || r.total <= 0 {
 		return 0
 	}
-	weeks := to.Sub(from) / (week * time.Hour)
+	a, b := c.wall(from), c.wall(to)
+	return min(r.between(a, b), r.between(a-3600, b-3600), r.between(a+3600, b+3600))
+}
+
+// between is how many events there are between two moments by the clock on the
+// wall.
+func (r *rhythm) between(from, to int64) float64 {
+	weeks := max(0, to-from) / (week * 3600)
 	sum := float64(weeks) * r.total
-	from = from.Add(weeks * week * time.Hour)
-	for hour := hourOf(from); from.Before(to); hour++ {
-		end := time.Unix((hour+1)*3600, 0)
-		if end.After(to) {
-			end = to
-		}
-		sum += float64(r.rate[c.slot(hour)]) * end.Sub(from).Hours()
+	for from += weeks * week * 3600; from < to; {
+		rate, end := r.at(from)
+		end = min(end, to)
+		sum += rate * float64(end-from) / 3600
 		from = end
 	}
 	return sum
+}
+
+// at returns the rate at a moment and when it ends.
+func (r *rhythm) at(wall int64) (rate float64, end int64) {
+	start := wall - mod(wall, 3600)
+	return float64(r.rate[slot(start/3600)]), start + 3600
 }
 
 // usual returns after which time so many events are expected; 0 if they are not
@@ -85,22 +103,28 @@ func (r *rhythm) usual(c calendar, from time.Time, events float64) time.Duration
 	if r.total <= 0 || events > memory*r.total {
 		return 0
 	}
-	at := from
-	if weeks := max(0, int64(events/r.total)-1); weeks > 0 {
-		at, events = at.Add(time.Duration(weeks)*week*time.Hour), events-float64(weeks)*r.total
+	longest := int64(0)
+	for _, shift := range []int64{0, -3600, 3600} {
+		longest = max(longest, r.reach(c.wall(from)+shift, events))
 	}
-	for range 3 * week {
-		hour := hourOf(at)
-		end := time.Unix((hour+1)*3600, 0)
-		rate := float64(r.rate[c.slot(hour)])
-		if here := rate * end.Sub(at).Hours(); rate > 0 && here >= events {
-			return at.Add(time.Duration(events / rate * float64(time.Hour))).Sub(from)
-		} else {
-			events -= here
+	return time.Duration(longest) * time.Second
+}
+
+// reach returns the seconds after which so many events are expected.
+func (r *rhythm) reach(from int64, events float64) int64 {
+	weeks := int64(events / r.total)
+	at := from + weeks*week*3600
+	events -= float64(weeks) * r.total
+	for range week + 2 {
+		rate, end := r.at(at)
+		here := rate * float64(end-at) / 3600
+		if rate > 0 && here >= events {
+			return at + int64(math.Ceil(events/rate*3600)) - from
 		}
+		events -= here
 		at = end
 	}
-	return 0
+	return at - from
 }
 
 // public is the rhythm for others.

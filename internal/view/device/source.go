@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	hiccup   = time.Minute // a connection that is away for less is nobody's trouble
-	oneVoice = 3.0         // events that one silent device counts for at most against its source
+	hiccup = time.Minute // a connection that is away for less is nobody's trouble
+	others = 3.0         // events that devices must have missed besides the one that missed most
 )
 
 // source is what is known of a door that events come in by. Its exported fields
@@ -66,16 +66,27 @@ func told(name string, st *gatecast.SourceState, now time.Time) *trouble {
 	return &trouble{since: st.Since, why: why}
 }
 
-// voices is how many devices of a source are silent that should not be, and how
-// much that says.
+// voices is what the silent devices of a source say together.
 type voices struct {
-	devices int
-	missed  float64
+	devices int     // that should have been heard of
+	missed  float64 // events
+	loudest float64 // of them, by one device
+	weekly  float64 // events of all its devices
 }
 
-// enough reports whether so many devices cannot be silent by chance.
-func (v voices) enough(missed float64) bool {
-	return v.devices >= 2 && v.missed >= min(2*missed, oneVoice*float64(v.devices))
+// enough reports whether so many devices cannot be silent by chance, and not
+// because one of them is dead.
+func (v *voices) enough(missed float64) bool {
+	return v.devices >= 2 && v.missed >= byChance(missed, v.weekly) && v.missed-v.loudest >= others
+}
+
+func (v *voices) add(missed, weekly float64) {
+	v.weekly += weekly
+	v.missed += missed
+	v.loudest = max(v.loudest, missed)
+	if missed >= 1 {
+		v.devices++
+	}
 }
 
 // silent finds the sources from which nothing came for a while, and what their
@@ -99,10 +110,7 @@ func (t *Tracker) silent(now time.Time) map[string]*voices {
 		if d.State.State.Away() && d.State.Since.Before(s.Stored) {
 			continue // it is away for itself
 		}
-		if missed := d.Rhythm.expected(t.calendar, t.listened(s), now); missed >= 1 {
-			v.devices++
-			v.missed += min(missed, oneVoice)
-		}
+		v.add(d.Rhythm.expected(t.calendar, t.listened(s), now), d.Rhythm.total)
 	}
 	return all
 }

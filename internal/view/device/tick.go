@@ -102,9 +102,13 @@ func (t *Tracker) evidence(d *device, now time.Time) *evidence {
 	return e
 }
 
-// since returns from when on the silence of a device counts.
+// since returns from when on the silence of a device counts. That of one that is
+// to be blamed goes on while nobody looks.
 func (t *Tracker) since(d *device) time.Time {
 	at := d.Life.Seen
+	if d.State.State.Away() && !d.heard {
+		return at
+	}
 	if t.watched.After(at) {
 		at = t.watched
 	}
