@@ -139,11 +139,11 @@ type Devices struct {
 	Max          int           `toml:"max" desc:"Devices that are known at once, about 1.5 KiB of memory each. For one more, that which was silent longest is forgotten." min:"1" max:"1000000"`
 	Learn        time.Duration `toml:"learn" desc:"How long a new device is only listened to before its silence is judged. Shorter than a week, and nobody knows its weekend." min:"24h" max:"2160h"`
 	QuietAfter   time.Duration `toml:"quiet_after" desc:"A device that was heard of within this time is live; one that is silent for longer, as is usual for it, is quiet." min:"1m" max:"168h"`
-	StaleAfter   time.Duration `toml:"stale_after" desc:"Silences shorter than this are never remarkable." min:"1m" max:"168h"`
-	Missed       float64       `toml:"missed" desc:"A device is stale when it should have sent so many events since it was last heard of, by its own rhythm over the hours of the week. A device whose people come in crowds is given up to four times as many, by what was seen of it. Smaller means sooner, and more often wrong." min:"3" max:"1000"`
+	StaleAfter   time.Duration `toml:"stale_after" desc:"Silences shorter than this are never remarkable." min:"1s" max:"168h"`
+	Missed       float64       `toml:"missed" desc:"A device is stale when it has missed more events, by its own rhythm over the hours of the week, than chance explains. With n here it is blamed by chance once in exp(n) weeks: 6 are 8 years. One with 1000 events a week has to miss 13 then (6 and the logarithm of 1000). A device whose people come in crowds is given up to four times as many, by what was seen of it." min:"3" max:"1000"`
 	DeadAfter    time.Duration `toml:"dead_after" desc:"A device that has been stale for so long is dead." min:"1m" max:"2160h"`
 	RaiseOffline bool          `toml:"raise_offline" desc:"Store the vendor's alarm 30001 (device offline) for devices that are stale, and its release when they are heard of again. Everybody who receives alarms receives it."`
-	RaiseAfter   time.Duration `toml:"raise_after" desc:"How long a device must have been stale before that alarm. Within it the silence of a whole site is found out, which raises none." min:"1m" max:"168h"`
+	RaiseAfter   time.Duration `toml:"raise_after" desc:"How long a device must have been stale before that alarm. Within it the silence of a whole site is found out, which raises none." min:"0s" max:"168h"`
 }
 
 // Canary tunes the server's events to itself.

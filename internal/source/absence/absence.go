@@ -55,7 +55,7 @@ type Parts struct {
 type Options struct {
 	Raise        bool
 	After        time.Duration  // how long a device must have been stale; default 10 min
-	Every        time.Duration  // between two looks; default 15 s
+	Every        time.Duration  // between two looks; default 5 s
 	StoreTimeout time.Duration  // how long the journal may take before it is asked again; default 10 s
 	Zone         *time.Location // of the times in an alarm; default UTC
 	Log          *slog.Logger   // default: discard
@@ -63,7 +63,7 @@ type Options struct {
 
 func (o Options) withDefaults() Options {
 	o.After = cmp.Or(o.After, 10*time.Minute)
-	o.Every = cmp.Or(o.Every, 15*time.Second)
+	o.Every = cmp.Or(o.Every, 5*time.Second)
 	o.StoreTimeout = cmp.Or(o.StoreTimeout, 10*time.Second)
 	o.Zone = cmp.Or(o.Zone, time.UTC)
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))

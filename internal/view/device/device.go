@@ -62,7 +62,7 @@ type Options struct {
 	DeadAfter  time.Duration // a device that has been stale for so long is dead; default 24 h
 	Missed     float64       // a device is stale when its silence happens by chance once in exp(Missed) weeks; default 6
 
-	Every     time.Duration // between two judgements; default 15 s
+	Every     time.Duration // between two judgements; default 5 s
 	SaveEvery time.Duration // between two writes of File; default 5 min
 
 	// Suspect is called when a source is connected and all its devices are silent
@@ -79,7 +79,7 @@ func (o Options) withDefaults() Options {
 	o.StaleAfter = cmp.Or(o.StaleAfter, 10*time.Minute)
 	o.DeadAfter = cmp.Or(o.DeadAfter, 24*time.Hour)
 	o.Missed = cmp.Or(o.Missed, 6)
-	o.Every = cmp.Or(o.Every, 15*time.Second)
+	o.Every = cmp.Or(o.Every, 5*time.Second)
 	o.SaveEvery = cmp.Or(o.SaveEvery, 5*time.Minute)
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	if o.Suspect == nil {

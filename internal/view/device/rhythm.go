@@ -78,15 +78,21 @@ func (r *rhythm) expected(c calendar, from, to time.Time) float64 {
 }
 
 // between is how many events there are between two moments by the clock on the
-// wall.
+// wall. It is called for every device every few seconds.
 func (r *rhythm) between(from, to int64) float64 {
 	weeks := max(0, to-from) / (week * 3600)
-	sum := float64(weeks) * r.total
-	for from += weeks * week * 3600; from < to; {
-		rate, end := r.at(from)
-		end = min(end, to)
-		sum += rate * float64(end-from) / 3600
-		from = end
+	from += weeks * week * 3600
+	into := mod(from, 3600) // seconds of the first hour that do not count
+	i := slot((from - into) / 3600)
+	sum := float64(weeks)*r.total - float64(r.rate[i])*float64(into)/3600
+	for left := to - from + into; left > 0; left -= 3600 {
+		if left < 3600 {
+			return sum + float64(r.rate[i])*float64(left)/3600
+		}
+		sum += float64(r.rate[i])
+		if i++; i == week {
+			i = 0
+		}
 	}
 	return sum
 }
