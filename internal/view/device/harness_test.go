@@ -153,8 +153,14 @@ type gate struct {
 // sixGates belong to one server, and two to another.
 func sixGates() []gate {
 	return []gate{
-		{"g1", "hq", 60}, {"g2", "hq", 60}, {"g3", "hq", 20}, {"g4", "hq", 12}, {"g5", "hq", 6}, {"g6", "hq", 30},
-		{"y1", "yard", 30}, {"y2", "yard", 30},
+		{"g1", "hq", 60},
+		{"g2", "hq", 60},
+		{"g3", "hq", 20},
+		{"g4", "hq", 12},
+		{"g5", "hq", 6},
+		{"g6", "hq", 30},
+		{"y1", "yard", 30},
+		{"y2", "yard", 30},
 	}
 }
 
