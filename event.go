@@ -24,6 +24,10 @@ const (
 	// endpoint fails. It is not of the vendor's protocol: nobody can send one in,
 	// and only who asks for this kind by name is sent any.
 	Notice Kind = 50000
+	// Canary is an event that gatecast sends itself, to see that events arrive.
+	// Like a notice it is sent to nobody who does not ask by name, and not to
+	// subscriptions at all.
+	Canary Kind = 50001
 )
 
 // Kinds lists the kinds of the vendor's protocol, in order of their codes.
@@ -32,7 +36,7 @@ func Kinds() []Kind { return []Kind{Record, Alarm} }
 // Valid reports whether k is one of [Kinds].
 func (k Kind) Valid() bool { return k == Record || k == Alarm }
 
-// String returns "record", "alarm", "notice", or the number of a kind not known
+// String returns "record", "alarm", "notice", "canary", or the number of a kind not known
 // here.
 func (k Kind) String() string {
 	switch k {
@@ -42,21 +46,23 @@ func (k Kind) String() string {
 		return "alarm"
 	case Notice:
 		return "notice"
+	case Canary:
+		return "canary"
 	}
 	return strconv.Itoa(int(k))
 }
 
-// Event is one authentication record or device alarm. Once it is in the
+// Event is one authentication record or device alarm, or what gatecast adds. Once it is in the
 // journal it never changes, and neither may anybody change Data.
 type Event struct {
 	Seq    Seq       // place in the journal; zero until it is stored
 	ID     string    // identity over retries and doors, at most 128 bytes
-	Kind   Kind      // record, alarm or notice
+	Kind   Kind      // record, alarm, notice or canary
 	Device string    // LDID of the device ("sn", "deviceSn"); may be empty
 	Groups []int64   // IDs of the person's groups; empty for alarms
 	At     time.Time // when it happened by the device's clock, to the second; zero if not told
 	Stored time.Time // when gatecast accepted it, to the millisecond, UTC
-	Source string    // the door it came in by: "push", "mqtt", "sim" or an upstream's name
+	Source string    // the door it came in by: "push", "mqtt", "sim", "gatecast" or an upstream's name
 	Data   []byte    // the vendor's data object: JSON, key order as it came
 }
 

@@ -3,8 +3,8 @@ package gatecast
 import "slices"
 
 // Filter chooses events. An empty list lets everything of its sort through;
-// lists combine with "and", their members with "or". Notices are let through
-// only where Kinds names them.
+// lists combine with "and", their members with "or". What is not of the vendor's
+// protocol, notices for one, is let through only where Kinds names it.
 type Filter struct {
 	Kinds   []Kind   // empty: record and alarm
 	Devices []string // LDIDs
@@ -28,7 +28,7 @@ func (f *Filter) Match(e *Event) bool {
 // HasKind reports whether the filter lets events of a kind through.
 func (f *Filter) HasKind(k Kind) bool {
 	if len(f.Kinds) == 0 {
-		return k != Notice
+		return k != Notice && k != Canary
 	}
 	return slices.Contains(f.Kinds, k)
 }

@@ -73,6 +73,7 @@ type appView struct {
 		Created time.Time  `json:"created"`
 		Expires *time.Time `json:"expires"`
 	} `json:"secrets"`
+	Freshness *freshView `json:"freshness"`
 }
 
 // oneApp is a command that does one thing to one app and shows the answer.
@@ -130,6 +131,9 @@ func appPairs(app appView) []string {
 		"cursors", "by "+app.Cursors,
 		"created", timeText(app.Created),
 	)
+	if app.Freshness != nil {
+		pairs = append(pairs, app.Freshness.pairs("state")...)
+	}
 	for _, s := range app.Secrets {
 		until := "no end"
 		if s.Expires != nil && !s.Expires.IsZero() {
@@ -162,10 +166,14 @@ func listApps(ctx context.Context, t terminal, c *cli.Command) error {
 		fmt.Fprintln(t.err, "There are no apps yet. Make one: gatecast app create NAME")
 		return nil
 	}
-	rows := [][]string{{"KEY", "ENABLED", "CONNECTIONS", "WINDOW", "RECEIVES", "CREATED", "NAME"}}
+	rows := [][]string{{"KEY", "ENABLED", "STATE", "CONNECTIONS", "WINDOW", "RECEIVES", "CREATED", "NAME"}}
 	for _, app := range answer.Apps {
+		state := "-"
+		if app.Freshness != nil {
+			state = clean(app.Freshness.State)
+		}
 		rows = append(rows, []string{
-			app.Key, yesNo(app.Enabled), limitText(app.MaxConns), app.Window,
+			app.Key, yesNo(app.Enabled), state, limitText(app.MaxConns), app.Window,
 			kindsText(app.Kinds), timeText(app.Created), clean(app.Name),
 		})
 	}

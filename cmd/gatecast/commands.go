@@ -31,6 +31,7 @@ func commands(t terminal) *cli.Command {
 			appCommand(t),
 			subCommand(t),
 			sourceCommand(t),
+			deviceCommand(t),
 			quarantineCommand(t),
 			mqttCommand(t),
 			tokenCommand(t),

@@ -32,6 +32,7 @@ type site struct {
 	reg         *registry.Registry
 	hooks       *receivers
 	other       *upstream
+	fleet       *fleet
 }
 
 func (s *site) List() []gatecast.Connection {
@@ -46,7 +47,7 @@ func newSite(t *testing.T, start func(http.Handler) *httptest.Server) *site {
 	t.Helper()
 	reg := registry.OpenMem(registry.Options{})
 	t.Cleanup(reg.Close)
-	s := &site{reg: reg, other: &upstream{}, hooks: &receivers{extent: gatecast.Extent{Epoch: "e", First: 1, Last: 1000}}}
+	s := &site{reg: reg, other: &upstream{}, fleet: &fleet{}, hooks: &receivers{extent: gatecast.Extent{Epoch: "e", First: 1, Last: 1000}}}
 	var err error
 	if s.app, err = reg.CreateApp(t.Context(), gatecast.AppSpec{Name: "東門"}); err != nil {
 		t.Fatal(err)
@@ -58,6 +59,7 @@ func newSite(t *testing.T, start func(http.Handler) *httptest.Server) *site {
 	server.Register(mux, server.Options{
 		Apps: reg, Tokens: reg, Status: s, Connections: s, Cursors: s, Guard: auth.Guard{Tokens: reg},
 		Hooks:     server.Hooks{Subscriptions: reg, Deliveries: s.hooks, DeadLetters: s.hooks, Log: s.hooks, Positions: s.hooks},
+		Devices:   s.fleet,
 		Upstreams: server.Upstreams{Sources: reg, States: s.other, Quarantine: s.other, MQTT: reg, Online: func(string) int { return 2 }, Wait: 10 * time.Millisecond},
 	})
 	s.http = start(mux)

@@ -65,6 +65,7 @@ type sourceView struct {
 	Created     time.Time   `json:"created"`
 	Path        string      `json:"path"`
 	State       sourceState `json:"state"`
+	Freshness   freshView   `json:"freshness"`
 }
 
 // sourceState is how a source stands.

@@ -43,11 +43,11 @@ func listSources(t terminal, sources []sourceView) error {
 		fmt.Fprintln(t.err, "There are no sources yet. Make one: gatecast source add NAME")
 		return nil
 	}
-	rows := [][]string{{"NAME", "KIND", "STATUS", "LAST EVENT", "COMPLETE THROUGH", "EVENTS", "DESCRIPTION"}}
+	rows := [][]string{{"NAME", "KIND", "STATUS", "DEVICES", "LAST EVENT", "COMPLETE THROUGH", "EVENTS", "DESCRIPTION"}}
 	for _, v := range sources {
 		s := v.State
 		rows = append(rows, []string{
-			clean(v.Name), clean(v.Kind), clean(s.Status), whenText(s.LastEvent, "-"), whenText(s.Statement.Through, "-"), fmt.Sprint(s.Events), clean(v.Description),
+			clean(v.Name), clean(v.Kind), clean(s.Status), cmp.Or(clean(v.Freshness.State), "-"), whenText(s.LastEvent, "-"), whenText(s.Statement.Through, "-"), fmt.Sprint(s.Events), clean(v.Description),
 		})
 	}
 	return table(t.out, rows)
@@ -81,7 +81,8 @@ func showSource(t terminal, c *cli.Command, body []byte, src sourceView) error {
 	}
 	pairs = append(pairs, src.restPairs()...)
 	pairs = append(pairs, "created", timeText(src.Created))
-	return properties(t.out, append(pairs, src.State.pairs()...)...)
+	pairs = append(pairs, src.State.pairs()...)
+	return properties(t.out, append(pairs, src.Freshness.pairs("its devices")...)...)
 }
 
 func (v *sourceView) restPairs() []string {

@@ -171,8 +171,8 @@ func TestSourcesAreATable(t *testing.T) {
 	}
 	s.addSource(t, "--description", "東門")
 	_, out, _ = s.run("source", "list")
-	want := `NAME    KIND       STATUS  LAST EVENT           COMPLETE THROUGH     EVENTS  DESCRIPTION
-office  websocket  live    2026-01-02 03:04:05  2026-01-02 04:04:05  12      東門
+	want := `NAME    KIND       STATUS  DEVICES  LAST EVENT           COMPLETE THROUGH     EVENTS  DESCRIPTION
+office  websocket  live    quiet    2026-01-02 03:04:05  2026-01-02 04:04:05  12      東門
 `
 	if diff := cmp.Diff(want, out); diff != "" {
 		t.Error(diff)
@@ -182,7 +182,7 @@ office  websocket  live    2026-01-02 03:04:05  2026-01-02 04:04:05  12      東
 		t.Errorf("paused: status %d, %s", status, out)
 	}
 	_, out, _ = s.run("source", "list")
-	if !strings.Contains(out, "office  websocket  paused  -           -                 0") {
+	if !strings.Contains(out, "office  websocket  paused  quiet    -           -                 0") {
 		t.Errorf("paused: %s", out)
 	}
 	if status, out, _ := s.run("source", "resume", "office"); status != 0 || !strings.Contains(out, "connecting") {

@@ -66,6 +66,7 @@ type subView struct {
 	Secrets   []subKey  `json:"secrets"`
 	PublicKey string    `json:"public_key"`
 	State     subState  `json:"state"`
+	Freshness freshView `json:"freshness"`
 }
 
 type subChoice struct {

@@ -103,6 +103,7 @@ func showSub(t terminal, c *cli.Command, body []byte, sub subView) error {
 	}
 	pairs = append(pairs, "app", cmp.Or(sub.App, "none: it may see everything"))
 	pairs = append(pairs, sub.State.pairs(time.Now())...)
+	pairs = append(pairs, sub.Freshness.pairs("freshness")...)
 	pairs = append(pairs, sub.subChoice.pairs()...)
 	pairs = append(pairs, sub.subPace.pairs()...)
 	pairs = append(pairs, sub.subForm.pairs()...)

@@ -68,6 +68,7 @@ func Run(ctx context.Context, cfg config.Config, o Options) error {
 	if p.mqtt.listener = devices; devices != nil {
 		info.MQTT = devices.Addr().String()
 	}
+	p.buildCanary(info.URL)
 	return p.run(ctx, listener, func() {
 		if info.MQTT != "" {
 			o.Log.Info("devices may publish over mqtt", "address", info.MQTT, "tls", cfg.MQTT.TLS)
@@ -149,6 +150,7 @@ func (p *parts) run(ctx context.Context, listener net.Listener, ready func()) er
 	start(feed, "websocket push", p.push.Run)
 	start(feed, "event streams", p.stream.Run)
 	start(feed, "subscriptions", p.calls.server.Run)
+	start(feed, "devices", p.watch.devices.Run)
 	server := p.server()
 	start(feed, "http server", func(context.Context) error {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
@@ -159,6 +161,8 @@ func (p *parts) run(ctx context.Context, listener net.Listener, ready func()) er
 	begin(&sending, sources, "sources", p.sources.run)
 	begin(&sending, sources, "images", p.fetch)
 	begin(&sending, sources, "mqtt", p.mqtt.run)
+	begin(&sending, sources, "offline alarms", p.watch.raiser.Run)
+	begin(&sending, sources, "canary", p.watch.fly)
 	if p.simulator != nil {
 		begin(&sending, sources, "simulator", p.simulate)
 	}

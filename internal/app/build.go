@@ -48,6 +48,7 @@ type parts struct {
 	sources   upstreams
 	pictures  pictures
 	mqtt      publishers
+	watch     watch
 	health    *health
 	epoch     string // of the journal
 	began     time.Time
@@ -101,7 +102,9 @@ func build(ctx context.Context, cfg config.Config, o Options) (_ *parts, err err
 	ingest.Decode.Photos, ingest.SourcePhotos = p.pictures.store, p.pictures.store.Lenient()
 	p.ingest = push.New(p.journal, ingest)
 	p.push = ws.New(p.registry, p.hub, p.hub, p.cursors, pushOptions(cfg, p.epoch, o.Log))
-	p.stream = sse.New(p.registry, auth.Guard{Tokens: p.registry}, p.hub, p.hub, streamOptions(cfg, o.Log))
+	tokens := streamTokens{TokenStore: p.registry}
+	p.watch.token, tokens.own = auth.NewToken()
+	p.stream = sse.New(p.registry, auth.Guard{Tokens: tokens}, p.hub, p.hub, streamOptions(cfg, o.Log))
 	if p.calls, err = p.buildCallers(ctx); err != nil {
 		return nil, err
 	}
@@ -109,6 +112,7 @@ func build(ctx context.Context, cfg config.Config, o Options) (_ *parts, err err
 		return nil, err
 	}
 	p.mqtt = p.buildPublishers(zone)
+	p.watch = p.buildWatch(zone)
 	if o.Simulate != nil {
 		p.simulator = sim.New(*o.Simulate)
 	}
@@ -321,5 +325,6 @@ func (p *parts) collectors() *prometheus.Registry {
 	} {
 		reg.MustRegister(part.Metrics()...)
 	}
+	reg.MustRegister(p.watch.metrics()...)
 	return reg
 }

@@ -17,15 +17,15 @@ import (
 	"github.com/gatecast/gatecast/internal/config"
 )
 
-// device is a client of MQTT that speaks in bytes.
-type device struct {
+// thing is a client of MQTT that speaks in bytes.
+type thing struct {
 	t  testing.TB
 	c  net.Conn
 	in *bufio.Reader
 }
 
 // publisher signs in to a server with a user made for it.
-func (r *trial) publisher(t testing.TB, name string, secure *tls.Config) *device {
+func (r *trial) publisher(t testing.TB, name string, secure *tls.Config) *thing {
 	t.Helper()
 	status, body := r.do("POST", "/api/v1/mqtt/users", r.info.AdminToken, `{"name":"`+name+`","devices":["SPS-1"]}`)
 	var user struct{ Password string }
@@ -41,7 +41,7 @@ func (r *trial) publisher(t testing.TB, name string, secure *tls.Config) *device
 	}
 	t.Cleanup(func() { _ = c.Close() })
 	_ = c.SetDeadline(time.Now().Add(2 * time.Minute)) // ends a test that hangs
-	d := &device{t, c, bufio.NewReader(c)}
+	d := &thing{t, c, bufio.NewReader(c)}
 	d.send(0x10, mqttText("MQTT"), "\x04\xc2\x00\x00", mqttText(name), mqttText(name), mqttText(user.Password))
 	d.expect("20020000")
 	return d
@@ -52,7 +52,7 @@ func mqttText(s string) string {
 }
 
 // send writes a packet of less than 128 bytes.
-func (d *device) send(first byte, parts ...string) {
+func (d *thing) send(first byte, parts ...string) {
 	d.t.Helper()
 	rest := strings.Join(parts, "")
 	if _, err := d.c.Write(append([]byte{first, byte(len(rest))}, rest...)); err != nil || len(rest) > 127 {
@@ -60,12 +60,12 @@ func (d *device) send(first byte, parts ...string) {
 	}
 }
 
-func (d *device) publish(id uint16, topic, payload string) {
+func (d *thing) publish(id uint16, topic, payload string) {
 	d.t.Helper()
 	d.send(0x32, mqttText(topic), string(binary.BigEndian.AppendUint16(nil, id)), payload)
 }
 
-func (d *device) expect(want string) {
+func (d *thing) expect(want string) {
 	d.t.Helper()
 	b := make([]byte, len(want)/2)
 	if n, err := io.ReadFull(d.in, b); fmt.Sprintf("%x", b) != want {
@@ -176,7 +176,7 @@ func BenchmarkPublish(b *testing.B) {
 }
 
 // count makes room for a message for each that is acknowledged.
-func (d *device) count(free chan<- struct{}, done chan<- error) {
+func (d *thing) count(free chan<- struct{}, done chan<- error) {
 	var ack [4]byte
 	for {
 		if _, err := io.ReadFull(d.in, ack[:]); err != nil {

@@ -95,6 +95,15 @@ func (s sourceStates) State(name string) gatecast.SourceState {
 	return st
 }
 
+// Names returns the sources there are.
+func (s sourceStates) Names() []string {
+	var names []string
+	for _, src := range s.parts.registry.Sources() {
+		names = append(names, src.Name)
+	}
+	return names
+}
+
 // Reconcile asks a source what it has.
 func (s sourceStates) Reconcile(ctx context.Context, name string) (gatecast.Statement, error) {
 	p := s.parts

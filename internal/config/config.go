@@ -25,6 +25,8 @@ type Config struct {
 	Resume    Resume    `toml:"resume" desc:"How the server remembers what each consumer has, and sends it the rest."`
 	SSE       SSE       `toml:"sse" desc:"GET /api/v1/events/stream: events for browsers and curl."`
 	Hooks     Hooks     `toml:"hooks" desc:"Event subscriptions: events posted to subscribers' URLs."`
+	Devices   Devices   `toml:"devices" desc:"Whose silence means what: the devices that events come from."`
+	Canary    Canary    `toml:"canary" desc:"An event that the server sends itself, to see that events arrive."`
 	Hub       Hub       `toml:"hub" desc:"The live fan-out between the journal and the connections."`
 	Metrics   Metrics   `toml:"metrics" desc:"GET /metrics for Prometheus."`
 }
@@ -166,6 +168,23 @@ type Hooks struct {
 	Readers          int           `toml:"readers" desc:"Subscriptions that read the journal at the same time; the others wait for their turn." min:"1" max:"256"`
 }
 
+// Devices tunes what a device's silence means.
+type Devices struct {
+	Max          int           `toml:"max" desc:"Devices that are known at once, about 1.5 KiB of memory each. For one more, that which was silent longest is forgotten." min:"1" max:"1000000"`
+	Learn        time.Duration `toml:"learn" desc:"How long a new device is only listened to before its silence is judged. Shorter than a week, and nobody knows its weekend." min:"24h" max:"2160h"`
+	QuietAfter   time.Duration `toml:"quiet_after" desc:"A device that was heard of within this time is live; one that is silent for longer, as is usual for it, is quiet." min:"1m" max:"168h"`
+	StaleAfter   time.Duration `toml:"stale_after" desc:"Silences shorter than this are never remarkable." min:"1s" max:"168h"`
+	Missed       float64       `toml:"missed" desc:"A device is stale when it has missed more events, by its own rhythm over the hours of the week, than chance explains. With n here it is blamed by chance once in exp(n) weeks: 6 are 8 years. One with 1000 events a week has to miss 13 then (6 and the logarithm of 1000). A device whose people come in crowds is given up to four times as many, by what was seen of it." min:"3" max:"1000"`
+	DeadAfter    time.Duration `toml:"dead_after" desc:"A device that has been stale for so long is dead." min:"1m" max:"2160h"`
+	RaiseOffline bool          `toml:"raise_offline" desc:"Store the vendor's alarm 30001 (device offline) for devices that are stale, and its release when they are heard of again. Everybody who receives alarms receives it."`
+	RaiseAfter   time.Duration `toml:"raise_after" desc:"How long a device must have been stale before that alarm. Within it the silence of a whole site is found out, which raises none." min:"0s" max:"168h"`
+}
+
+// Canary tunes the server's events to itself.
+type Canary struct {
+	Interval time.Duration `toml:"interval" desc:"Time between two. Each is appended to the journal like any event, and waited for at the server's own event stream. When none came back for three intervals, /readyz says so. 0s sends none." min:"0s" max:"24h"`
+}
+
 // Hub tunes the live fan-out.
 type Hub struct {
 	Ring      int  `toml:"ring" desc:"Newest events kept in memory for all readers together. A reader that falls further behind reads the journal until it has caught up: late, never lost." min:"16" max:"10000000"`
@@ -214,6 +233,11 @@ func Default() Config {
 			MaxSubscriptions: 10_000, MaxInFlight: 1024, MaxPerEndpoint: 128, RetryMin: time.Second, RetryMax: 5 * time.Minute,
 			RefusedTries: 5, MaxPending: 10_000, MaxDeadLetters: 1000, CommitInterval: time.Second, LogSize: MiB, Readers: 4,
 		},
+		Devices: Devices{
+			Max: 20_000, Learn: 7 * 24 * time.Hour, QuietAfter: time.Hour, StaleAfter: 10 * time.Minute, Missed: 6,
+			DeadAfter: 24 * time.Hour, RaiseAfter: 10 * time.Minute,
+		},
+		Canary:  Canary{Interval: time.Minute},
 		Hub:     Hub{Ring: 8192, RingBytes: 128 * MiB},
 		Metrics: Metrics{Public: true},
 	}

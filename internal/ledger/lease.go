@@ -71,6 +71,10 @@ func (s *Store) Lead(ctx context.Context) error {
 	return unavailable(errors.New("the store is closed"))
 }
 
+// Leads reports whether this node is the one that delivers. Without
+// Options.Lease it always is.
+func (s *Store) Leads() bool { return s.lease.leads() }
+
 // Lost returns a channel that is closed when the lease that the latest Lead
 // waited for is lost, or given back at the end of Run. Whoever delivers then
 // stops, waits for those who save, and calls Lead again. Without Options.Lease

@@ -151,7 +151,7 @@ func readInFlight(r *Request, v string) error {
 }
 
 func readKinds(r *Request, v string) error {
-	known := append(gatecast.Kinds(), gatecast.Notice)
+	known := append(gatecast.Kinds(), gatecast.Notice, gatecast.Canary)
 	for name := range strings.SplitSeq(v, ",") {
 		n, err := strconv.Atoi(name)
 		kind := gatecast.Kind(n)
@@ -162,7 +162,7 @@ func readKinds(r *Request, v string) error {
 			}
 		}
 		if !slices.Contains(known, kind) {
-			return invalid("kinds", name, "30000 (record), 30100 (alarm) or 50000 (notice), several with commas", "there is no such kind of event")
+			return invalid("kinds", name, "30000 (record), 30100 (alarm), 50000 (notice) or 50001 (canary), several with commas", "there is no such kind of event")
 		}
 		if !slices.Contains(r.Filter.Kinds, kind) {
 			r.Filter.Kinds = append(r.Filter.Kinds, kind)

@@ -148,7 +148,7 @@ func (s *Server) open(ctx context.Context, w http.ResponseWriter, r *http.Reques
 	}
 	st.state.pos.Store(uint64(start.After))
 	if app == "" {
-		st.caller.view.Kinds = append(gatecast.Kinds(), gatecast.Notice)
+		st.caller.view.Kinds = append(gatecast.Kinds(), gatecast.Notice, gatecast.Canary)
 		st.caller.mayRead = func() bool { return s.mayRead(w, r) }
 	}
 	return st, nil

@@ -1,5 +1,5 @@
 // Package api is the JSON API for administrators: apps, tokens, connections,
-// subscriptions, sources, users for MQTT and status.
+// subscriptions, sources, devices, users for MQTT and status.
 //
 // It owns the routes under /api/v1, the JSON shapes and the OpenAPI document
 // made from them. It never decides what is valid and stores nothing: that is
@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -81,6 +82,7 @@ type Options struct {
 	Cursors     Cursors
 	Hooks       Hooks
 	Upstreams   Upstreams
+	Devices     Devices
 	Guard       auth.Guard   // its Fail is set to problem.Write if nil
 	Version     string       // of the program, for the OpenAPI document; default "dev"
 	MaxBody     int64        // of a request in bytes, a bigger one is refused with 413; default 256 KiB, the headers and lists of a subscription being long
@@ -168,7 +170,7 @@ func (s *server) routes() []route {
 		line(auth.Admin, "GET", "/api/v1/tokens", "list-tokens", "List the API tokens", 200, to(s, s.listTokens)),
 		line(auth.Admin, "DELETE", "/api/v1/tokens/{id}", "delete-token", "Delete an API token", 204, to(s, s.deleteToken)),
 		line(auth.Read, "GET", "/api/v1/status", "get-status", "Show how the server is", 200, to(s, s.status)),
-	}, append(s.subscriptionRoutes(), s.upstreamRoutes()...)...)
+	}, slices.Concat(s.subscriptionRoutes(), s.upstreamRoutes(), s.deviceRoutes())...)
 }
 
 // config avoids huma's default one, which adds schema links to every response,

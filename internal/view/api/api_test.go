@@ -33,6 +33,7 @@ type world struct {
 	peers  *peers
 	hooks  *sender
 	other  *upstream
+	fleet  *fleet
 	reg    *registry.Registry
 }
 
@@ -65,7 +66,7 @@ func newWorld(t *testing.T) *world {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	reg := registry.OpenMem(registry.Options{Now: func() time.Time { return now }})
 	t.Cleanup(reg.Close)
-	w := &world{t: t, token: map[auth.Scope]string{}, log: &syncBuffer{}, status: &status{}, peers: &peers{}, hooks: &sender{}, other: &upstream{}, reg: reg}
+	w := &world{t: t, token: map[auth.Scope]string{}, log: &syncBuffer{}, status: &status{}, peers: &peers{}, hooks: &sender{}, other: &upstream{}, fleet: &fleet{}, reg: reg}
 	for _, scope := range auth.Scopes() {
 		_, plain, err := reg.CreateToken(t.Context(), "the "+string(scope), []auth.Scope{scope})
 		if err != nil {
@@ -79,6 +80,7 @@ func newWorld(t *testing.T) *world {
 		Apps: reg, Tokens: reg, Status: w.status, Connections: w.peers, Cursors: w.peers,
 		Hooks:     api.Hooks{Subscriptions: reg, Deliveries: w.hooks, DeadLetters: w.hooks, Log: w.hooks, Positions: w.hooks},
 		Upstreams: api.Upstreams{Sources: reg, States: w.other, Quarantine: w.other, MQTT: reg, Online: w.other.online, Wait: 10 * time.Millisecond},
+		Devices:   w.fleet,
 		Guard:     auth.Guard{Tokens: reg}, MaxBody: 2000,
 		Log: slog.New(slog.NewJSONHandler(w.log, nil)),
 	})
@@ -189,8 +191,9 @@ func TestAnAppIsCreatedShownChangedRotatedAndDeleted(t *testing.T) {
 	if got := a.header.Get("Location"); got != app {
 		t.Errorf("Location = %q", got)
 	}
-	w.want(w.do("GET", app, ""), 200, `{"app_key":"K","name":"gate",`+shape+`}`)
-	w.want(w.do("GET", "/api/v1/apps", ""), 200, `{"apps":[{"app_key":"K","name":"gate",`+shape+`}]}`)
+	const fresh = `,"freshness":{"state":"quiet","why":"was never connected, or keeps no cursor"}`
+	w.want(w.do("GET", app, ""), 200, `{"app_key":"K","name":"gate",`+shape+fresh+`}`)
+	w.want(w.do("GET", "/api/v1/apps", ""), 200, `{"apps":[{"app_key":"K","name":"gate",`+shape+fresh+`}]}`)
 
 	a = w.do("GET", app+"/secret", "")
 	w.want(a, 200, `{"app_key":"K","app_secret":"S"}`)
@@ -463,23 +466,62 @@ func TestTheOpenAPIDocumentDescribesEveryRoute(t *testing.T) {
 	}
 	slices.Sort(got)
 	want := []string{
-		"DELETE /api/v1/apps/{app_key}", "DELETE /api/v1/mqtt/users/{name}", "DELETE /api/v1/quarantine/{id}", "DELETE /api/v1/sources/{name}",
-		"DELETE /api/v1/subscriptions/{id}", "DELETE /api/v1/subscriptions/{id}/dead-letters/{seq}",
-		"DELETE /api/v1/subscriptions/{id}/replay", "DELETE /api/v1/tokens/{id}",
-		"GET /api/v1/apps", "GET /api/v1/apps/{app_key}", "GET /api/v1/apps/{app_key}/cursors", "GET /api/v1/apps/{app_key}/secret",
-		"GET /api/v1/connections", "GET /api/v1/mqtt/users", "GET /api/v1/mqtt/users/{name}", "GET /api/v1/quarantine", "GET /api/v1/quarantine/{id}",
-		"GET /api/v1/sources", "GET /api/v1/sources/{name}", "GET /api/v1/sources/{name}/token", "GET /api/v1/status", "GET /api/v1/subscriptions", "GET /api/v1/subscriptions/{id}",
-		"GET /api/v1/subscriptions/{id}/dead-letters", "GET /api/v1/subscriptions/{id}/dead-letters/{seq}",
-		"GET /api/v1/subscriptions/{id}/deliveries", "GET /api/v1/subscriptions/{id}/replay", "GET /api/v1/subscriptions/{id}/secret",
+		"DELETE /api/v1/apps/{app_key}",
+		"DELETE /api/v1/devices/{sn}",
+		"DELETE /api/v1/mqtt/users/{name}",
+		"DELETE /api/v1/quarantine/{id}",
+		"DELETE /api/v1/sources/{name}",
+		"DELETE /api/v1/subscriptions/{id}",
+		"DELETE /api/v1/subscriptions/{id}/dead-letters/{seq}",
+		"DELETE /api/v1/subscriptions/{id}/replay",
+		"DELETE /api/v1/tokens/{id}",
+		"GET /api/v1/apps",
+		"GET /api/v1/apps/{app_key}",
+		"GET /api/v1/apps/{app_key}/cursors",
+		"GET /api/v1/apps/{app_key}/secret",
+		"GET /api/v1/connections",
+		"GET /api/v1/devices",
+		"GET /api/v1/devices/{sn}",
+		"GET /api/v1/mqtt/users",
+		"GET /api/v1/mqtt/users/{name}",
+		"GET /api/v1/quarantine",
+		"GET /api/v1/quarantine/{id}",
+		"GET /api/v1/sources",
+		"GET /api/v1/sources/{name}",
+		"GET /api/v1/sources/{name}/token",
+		"GET /api/v1/status",
+		"GET /api/v1/subscriptions",
+		"GET /api/v1/subscriptions/{id}",
+		"GET /api/v1/subscriptions/{id}/dead-letters",
+		"GET /api/v1/subscriptions/{id}/dead-letters/{seq}",
+		"GET /api/v1/subscriptions/{id}/deliveries",
+		"GET /api/v1/subscriptions/{id}/replay",
+		"GET /api/v1/subscriptions/{id}/secret",
 		"GET /api/v1/tokens",
-		"PATCH /api/v1/apps/{app_key}", "PATCH /api/v1/mqtt/users/{name}", "PATCH /api/v1/sources/{name}", "PATCH /api/v1/subscriptions/{id}",
-		"POST /api/v1/apps", "POST /api/v1/apps/{app_key}/disable", "POST /api/v1/apps/{app_key}/enable", "POST /api/v1/apps/{app_key}/rotate",
-		"POST /api/v1/mqtt/users", "POST /api/v1/mqtt/users/{name}/rotate",
-		"POST /api/v1/quarantine/{id}/inject", "POST /api/v1/sources", "POST /api/v1/sources/{name}/pause",
-		"POST /api/v1/sources/{name}/reconcile", "POST /api/v1/sources/{name}/resume",
-		"POST /api/v1/subscriptions", "POST /api/v1/subscriptions/{id}/dead-letters/{seq}/resend", "POST /api/v1/subscriptions/{id}/pause",
-		"POST /api/v1/subscriptions/{id}/replay", "POST /api/v1/subscriptions/{id}/resume", "POST /api/v1/subscriptions/{id}/rotate",
-		"POST /api/v1/subscriptions/{id}/test", "POST /api/v1/tokens", "PUT /api/v1/apps/{app_key}/subscription",
+		"PATCH /api/v1/apps/{app_key}",
+		"PATCH /api/v1/mqtt/users/{name}",
+		"PATCH /api/v1/sources/{name}",
+		"PATCH /api/v1/subscriptions/{id}",
+		"POST /api/v1/apps",
+		"POST /api/v1/apps/{app_key}/disable",
+		"POST /api/v1/apps/{app_key}/enable",
+		"POST /api/v1/apps/{app_key}/rotate",
+		"POST /api/v1/mqtt/users",
+		"POST /api/v1/mqtt/users/{name}/rotate",
+		"POST /api/v1/quarantine/{id}/inject",
+		"POST /api/v1/sources",
+		"POST /api/v1/sources/{name}/pause",
+		"POST /api/v1/sources/{name}/reconcile",
+		"POST /api/v1/sources/{name}/resume",
+		"POST /api/v1/subscriptions",
+		"POST /api/v1/subscriptions/{id}/dead-letters/{seq}/resend",
+		"POST /api/v1/subscriptions/{id}/pause",
+		"POST /api/v1/subscriptions/{id}/replay",
+		"POST /api/v1/subscriptions/{id}/resume",
+		"POST /api/v1/subscriptions/{id}/rotate",
+		"POST /api/v1/subscriptions/{id}/test",
+		"POST /api/v1/tokens",
+		"PUT /api/v1/apps/{app_key}/subscription",
 	}
 	if diff := cmp.Diff(want, got); diff != "" || !strings.HasPrefix(doc.OpenAPI, "3.1") {
 		t.Error(doc.OpenAPI, diff)

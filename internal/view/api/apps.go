@@ -21,6 +21,8 @@ type appBody struct {
 	Created  time.Time       `json:"created"`
 	Secrets  []secretBody    `json:"secrets" nullable:"false" doc:"The valid secrets, newest first, without their values"`
 	Secret   string          `json:"app_secret,omitempty" doc:"The newest secret; only after create and rotate"`
+
+	Freshness *FreshnessBody `json:"freshness,omitempty" doc:"Whether it is here, and has what it should; only of get and list, while the journal can be asked"`
 }
 
 type secretBody struct {
@@ -121,21 +123,26 @@ type listAppsOutput struct {
 	}
 }
 
-func (s *server) listApps(context.Context, *struct{}) (*listAppsOutput, error) {
+func (s *server) listApps(ctx context.Context, _ *struct{}) (*listAppsOutput, error) {
+	fresh := s.freshnesses(ctx)
 	out := &listAppsOutput{}
 	out.Body.Apps = []appBody{}
 	for _, a := range s.opts.Apps.Apps() {
-		out.Body.Apps = append(out.Body.Apps, body(a))
+		b := body(a)
+		b.Freshness = fresh(a)
+		out.Body.Apps = append(out.Body.Apps, b)
 	}
 	return out, nil
 }
 
-func (s *server) getApp(_ context.Context, in *appInput) (*appOutput, error) {
+func (s *server) getApp(ctx context.Context, in *appInput) (*appOutput, error) {
 	a, err := s.find(in.Key)
 	if err != nil {
 		return nil, err
 	}
-	return &appOutput{body(a)}, nil
+	b := body(a)
+	b.Freshness = s.freshnesses(ctx)(a)
+	return &appOutput{b}, nil
 }
 
 func (s *server) find(key string) (*gatecast.App, error) {

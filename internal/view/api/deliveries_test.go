@@ -71,8 +71,8 @@ func TestTheStateOfASubscriptionIsShown(t *testing.T) {
 	const state = `"state":{"status":"degraded","since":"2026-01-02T03:04:01Z","reason":"connection refused",` +
 		`"next_try":"2026-01-02T03:04:09Z","position":7,"lag_events":3,"lag_seconds":1.5,"complete_through":"2026-01-02T03:04:02Z",` +
 		`"pending":2,"in_flight":1,"delivered":100,"failed":5,"dead_letters":1,"lost":4,` +
-		`"recent":{"attempts":10,"succeeded":9,"p50_ms":1.23,"p99_ms":1000},"replay":` + replay + `}}`
-	if body := w.read(sub).body; !strings.HasSuffix(strings.TrimSpace(body), state) {
+		`"recent":{"attempts":10,"succeeded":9,"p50_ms":1.23,"p99_ms":1000},"replay":` + replay + `}`
+	if body := w.read(sub).body; !strings.Contains(body, state) {
 		t.Errorf("got  %s\nwant %s", body, state)
 	}
 	w.want(w.read(sub+"/replay"), 200, replay)

@@ -19,6 +19,7 @@ type sourceBody struct {
 	Paused      string              `json:"paused" doc:"Why nothing is taken until somebody resumes it; empty if it is not paused"`
 	Path        string              `json:"path,omitempty" doc:"Where the server posts to, on this server, a secret; only after create"`
 	State       sourceState         `json:"state"`
+	Freshness   FreshnessBody       `json:"freshness" doc:"What the silence of its devices, all together, means"`
 }
 
 type shownREST struct {
@@ -58,6 +59,7 @@ func (s *server) showSource(src *gatecast.Source) sourceBody {
 			URL: set.REST.URL, Style: set.REST.Style, Every: set.REST.Every.String(), Lookback: set.REST.Lookback.String(), Zone: set.REST.Zone,
 		},
 		Created: src.Created, Paused: src.Paused, State: showSourceState(s.sourceState(src)),
+		Freshness: showFreshness(s.opts.Devices.SourceFreshness(src.Name)),
 	}
 }
 

@@ -39,7 +39,7 @@ func (w *world) source(name string) gatecast.Source {
 const (
 	unasked = `"rest":{"url":"","style":"v5","every":"5m0s","lookback":"24h0m0s","zone":""},"company":0,"description":"",` +
 		`"created":"2026-01-02T03:04:05Z","paused":"",`
-	nothingYet = `"events":0,"rubbish":0,"statement":{"filled":0,"lost":0}}`
+	nothingYet = `"events":0,"rubbish":0,"statement":{"filled":0,"lost":0}},"freshness":{"state":"quiet","why":"nothing came yet"}`
 )
 
 func TestASourceIsCreatedShownChangedPausedAndDeleted(t *testing.T) {

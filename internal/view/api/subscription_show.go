@@ -21,6 +21,7 @@ type subscriptionBody struct {
 	Secrets   []shownSecret     `json:"secrets" nullable:"false" doc:"The valid secrets, newest first"`
 	PublicKey string            `json:"public_key,omitempty" doc:"Verifies v1a signatures, if ed25519 is on"`
 	State     subscriptionState `json:"state"`
+	Freshness FreshnessBody     `json:"freshness" doc:"The same in the words for devices: live, quiet, stale, dead"`
 }
 
 // ShownChoice is which events it is sent.
@@ -73,7 +74,7 @@ type shownSecret struct {
 
 // show is a subscription without any secret's value.
 func (s *server) show(sub *gatecast.Subscription) (subscriptionBody, error) {
-	set := sub.Settings
+	set, state := sub.Settings, s.state(sub)
 	b := subscriptionBody{
 		ID: sub.ID, App: sub.App, URL: set.URL, Description: set.Description,
 		ShownChoice: ShownChoice{
@@ -91,7 +92,7 @@ func (s *server) show(sub *gatecast.Subscription) (subscriptionBody, error) {
 			OwnFields: set.OwnFields, MarkReplay: set.MarkReplay, Ed25519: set.Ed25519,
 		},
 		Created: sub.Created, Paused: sub.Paused, Secrets: make([]shownSecret, len(sub.Secrets)),
-		State: showState(s.state(sub)),
+		State: showState(state), Freshness: showFreshness(subscriptionFreshness(state, time.Now())),
 	}
 	for name := range set.Headers {
 		b.Headers[name] = hidden

@@ -34,7 +34,8 @@ const plain = `"kinds":[],"devices":[],"groups":[],"user_types":[],"abnormal_typ
 	`"headers":{},"auth":{"type":"none"},"event_type":"number","own_fields":false,"mark_replay":false,"ed25519":false,`
 
 const idle = `"state":{"status":"active","position":0,"lag_events":0,"lag_seconds":0,"pending":0,"in_flight":0,` +
-	`"delivered":0,"failed":0,"dead_letters":0,"lost":0,"recent":{"attempts":0,"succeeded":0,"p50_ms":0,"p99_ms":0}}`
+	`"delivered":0,"failed":0,"dead_letters":0,"lost":0,"recent":{"attempts":0,"succeeded":0,"p50_ms":0,"p99_ms":0}},` +
+	`"freshness":{"state":"quiet","why":"nothing was delivered yet"}`
 
 func TestASubscriptionIsCreatedShownChangedRotatedPausedAndDeleted(t *testing.T) {
 	w := newWorld(t)
