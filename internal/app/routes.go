@@ -30,6 +30,7 @@ func (p *parts) routes() http.Handler {
 		Cursors:     p.cursors,
 		Hooks:       p.hooksAPI(),
 		Upstreams:   p.upstreamsAPI(),
+		Doctor:      p.doctor(),
 		Guard:       guard,
 		Version:     p.version,
 		Log:         p.log,

@@ -33,6 +33,7 @@ type world struct {
 	peers  *peers
 	hooks  *sender
 	other  *upstream
+	doctor *practice
 	reg    *registry.Registry
 }
 
@@ -65,7 +66,7 @@ func newWorld(t *testing.T) *world {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	reg := registry.OpenMem(registry.Options{Now: func() time.Time { return now }})
 	t.Cleanup(reg.Close)
-	w := &world{t: t, token: map[auth.Scope]string{}, log: &syncBuffer{}, status: &status{}, peers: &peers{}, hooks: &sender{}, other: &upstream{}, reg: reg}
+	w := &world{t: t, token: map[auth.Scope]string{}, log: &syncBuffer{}, status: &status{}, peers: &peers{}, hooks: &sender{}, other: &upstream{}, doctor: &practice{}, reg: reg}
 	for _, scope := range auth.Scopes() {
 		_, plain, err := reg.CreateToken(t.Context(), "the "+string(scope), []auth.Scope{scope})
 		if err != nil {
@@ -79,6 +80,7 @@ func newWorld(t *testing.T) *world {
 		Apps: reg, Tokens: reg, Status: w.status, Connections: w.peers, Cursors: w.peers,
 		Hooks:     api.Hooks{Subscriptions: reg, Deliveries: w.hooks, DeadLetters: w.hooks, Log: w.hooks, Positions: w.hooks},
 		Upstreams: api.Upstreams{Sources: reg, States: w.other, Quarantine: w.other, Wait: 10 * time.Millisecond},
+		Doctor:    w.doctor,
 		Guard:     auth.Guard{Tokens: reg}, MaxBody: 2000,
 		Log: slog.New(slog.NewJSONHandler(w.log, nil)),
 	})
@@ -290,7 +292,7 @@ func TestEveryRouteNeedsItsScope(t *testing.T) {
 		"POST /api/v1/apps", "GET /api/v1/apps", "GET " + app, "PATCH " + app, "DELETE " + app, "GET " + app + "/secret",
 		"POST " + app + "/rotate", "POST " + app + "/enable", "POST " + app + "/disable",
 		"POST /api/v1/tokens", "GET /api/v1/tokens", "DELETE /api/v1/tokens/x", "GET /api/v1/status",
-		"GET " + app + "/cursors", "GET /api/v1/connections",
+		"GET " + app + "/cursors", "GET /api/v1/connections", "GET /api/v1/doctor",
 		"POST " + subs, "GET " + subs, "GET " + sub, "PATCH " + sub, "DELETE " + sub, "GET " + sub + "/secret", "POST " + sub + "/rotate",
 		"POST " + sub + "/pause", "POST " + sub + "/resume", "POST " + sub + "/test", "POST " + sub + "/replay", "GET " + sub + "/replay",
 		"DELETE " + sub + "/replay", "GET " + sub + "/deliveries", "GET " + sub + "/dead-letters", "GET " + sub + "/dead-letters/7",
@@ -467,7 +469,7 @@ func TestTheOpenAPIDocumentDescribesEveryRoute(t *testing.T) {
 		"DELETE /api/v1/subscriptions/{id}", "DELETE /api/v1/subscriptions/{id}/dead-letters/{seq}",
 		"DELETE /api/v1/subscriptions/{id}/replay", "DELETE /api/v1/tokens/{id}",
 		"GET /api/v1/apps", "GET /api/v1/apps/{app_key}", "GET /api/v1/apps/{app_key}/cursors", "GET /api/v1/apps/{app_key}/secret",
-		"GET /api/v1/connections", "GET /api/v1/quarantine", "GET /api/v1/quarantine/{id}",
+		"GET /api/v1/connections", "GET /api/v1/doctor", "GET /api/v1/quarantine", "GET /api/v1/quarantine/{id}",
 		"GET /api/v1/sources", "GET /api/v1/sources/{name}", "GET /api/v1/sources/{name}/token", "GET /api/v1/status", "GET /api/v1/subscriptions", "GET /api/v1/subscriptions/{id}",
 		"GET /api/v1/subscriptions/{id}/dead-letters", "GET /api/v1/subscriptions/{id}/dead-letters/{seq}",
 		"GET /api/v1/subscriptions/{id}/deliveries", "GET /api/v1/subscriptions/{id}/replay", "GET /api/v1/subscriptions/{id}/secret",
