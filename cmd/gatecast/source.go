@@ -39,6 +39,7 @@ func sourceCommand(t terminal) *cli.Command {
 			}),
 			sourceReconcile(t),
 			sourceURL(t),
+			sourceSubscribe(t),
 			{
 				Name: "delete", Usage: "Take nothing from a source any more, and forget its settings; its events stay", ArgsUsage: "NAME", Flags: remoteFlags(),
 				Action: func(ctx context.Context, c *cli.Command) error { return deleteSource(ctx, t, c) },
@@ -77,6 +78,7 @@ type sourceState struct {
 	Events    uint64        `json:"events"`
 	Rubbish   uint64        `json:"rubbish"`
 	Statement statementView `json:"statement"`
+	Post      *postView     `json:"post"`
 }
 
 // oneSource is a command that does one thing to one source and shows the answer.

@@ -68,10 +68,10 @@ func (d *desk) rubbish() {
 }
 
 // answered takes note of a post that was answered with 200.
-func (d *desk) answered(now time.Time) {
+func (d *desk) answered(now time.Time, post *gatecast.SourcePost) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.view.LastSign = now
+	d.view.LastSign, d.view.Post = now, post
 	if !d.live {
 		d.live, d.why, d.view.Since = true, "", now
 	}
@@ -79,10 +79,10 @@ func (d *desk) answered(now time.Time) {
 
 // refused takes note of one that was not: the server's last, if it is the
 // vendor's.
-func (d *desk) refused(now time.Time, err error) {
+func (d *desk) refused(now time.Time, err error, post *gatecast.SourcePost) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.view.LastSign = now
+	d.view.LastSign, d.view.Post = now, post
 	if d.live || d.view.Since.IsZero() {
 		d.view.Since = now
 	}
