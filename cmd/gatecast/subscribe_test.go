@@ -37,7 +37,8 @@ func TestTheFirstPostIsWaitedForAndToldHowItWasUnderstood(t *testing.T) {
 		out, errs string
 	}{
 		"understood": {
-			gatecast.SourcePost{From: "192.0.2.9:999", Size: 300, Events: 1, Accepted: 1, First: 7, Kind: gatecast.Alarm, Device: "SPS-1"}, 0,
+			gatecast.SourcePost{From: "192.0.2.9:999", Size: 300, Events: 1, Accepted: 1, First: 7, Kind: gatecast.Alarm, Device: "SPS-1"},
+			0,
 			"from        192.0.2.9:999\nsize        300 B\nunderstood  yes: 1 events, the first a alarm of SPS-1\nstored      1 events, from position 7 on\n", "",
 		},
 		"there already": {gatecast.SourcePost{Events: 2, Kind: gatecast.Record}, 0, "stored      nothing, it was there already\n", ""},

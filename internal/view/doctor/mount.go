@@ -99,6 +99,8 @@ func deviceOf(sys string, m mount) device {
 	for _, mark := range []string{"QEMU", "VIRTUAL", "VMWARE", "VBOX", "AMAZON ELASTIC", "GOOGLE", "MSFT", "0X1AF4"} {
 		d.virtual = d.virtual || strings.Contains(maker, mark)
 	}
-	d.virtual = d.virtual || strings.HasPrefix(name, "vd") || strings.HasPrefix(name, "xvd")
+	for _, prefix := range []string{"vd", "xvd", "loop"} {
+		d.virtual = d.virtual || strings.HasPrefix(name, prefix)
+	}
 	return d
 }

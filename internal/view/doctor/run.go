@@ -74,15 +74,16 @@ func examine(ctx context.Context, limit time.Duration, checks []check) (found []
 			})
 		}
 	}
-	sortFindings(found)
-	return found, ended
+	return ordered(found), ended
 }
 
-// sortFindings puts the worst first, and leaves what belongs together together.
-func sortFindings(found []gatecast.Finding) {
+// ordered puts the worst first, and leaves what belongs together together. What
+// two checks have found alike, such as a clock, is told once.
+func ordered(found []gatecast.Finding) []gatecast.Finding {
 	slices.SortStableFunc(found, func(a, b gatecast.Finding) int {
-		return cmp.Or(b.Level.Rank()-a.Level.Rank(), cmp.Compare(a.Check, b.Check), cmp.Compare(a.Subject, b.Subject))
+		return cmp.Or(b.Level.Rank()-a.Level.Rank(), cmp.Compare(a.Check, b.Check), cmp.Compare(a.Subject, b.Subject), cmp.Compare(a.Text, b.Text))
 	})
+	return slices.Compact(found)
 }
 
 func ok(check, subject, text string) gatecast.Finding {

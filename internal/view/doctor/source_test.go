@@ -167,7 +167,7 @@ func TestAWrongZoneIsFoundByARecord(t *testing.T) {
 		text, remedy string
 	}{
 		"Asia/Tokyo":       {gatecast.FindingOK, "Asia/Tokyo", ""},
-		"UTC":              {gatecast.FindingBad, "9h0m0s off", "--rest-zone"},
+		"UTC":              {gatecast.FindingBad, "9h0m0s off, as in Asia/Tokyo", "--rest-zone Asia/Tokyo"},
 		"America/New_York": {gatecast.FindingBad, "America/New_York", "--rest-zone"},
 	} {
 		t.Run(set, func(t *testing.T) {

@@ -24,7 +24,7 @@ const narrow = time.Minute
 // set for it: a record is looked for once more, by its time.
 func (d *Doctor) checkTimes(ctx context.Context, src *gatecast.Source, zone *time.Location, rows []row) gatecast.Finding {
 	if len(rows) == 0 || rows[0].time.IsZero() {
-		return note("times", src.Name, "whether its times are of the zone "+zone.String()+" cannot be told: it has no record of the past days", "compare them by hand: gatecast source show "+src.Name)
+		return note("times", src.Name, "whether its times are of the zone "+zoneText(zone, d.opts.Now())+" cannot be told: it has no record of the past days", "compare them by hand: gatecast source show "+src.Name)
 	}
 	r := rows[0]
 	zones := []*time.Location{zone}
@@ -37,13 +37,13 @@ func (d *Doctor) checkTimes(ctx context.Context, src *gatecast.Source, zone *tim
 	for i, z := range zones {
 		near, p, err := d.ask(ctx, src.Settings, window(r.time.Add(-narrow), r.time.Add(narrow), z, 50))
 		if err != nil {
-			return warn("times", src.Name, "whether its times are of the zone "+zone.String()+" cannot be told: "+clean(cmpErr(p.err, err).Error()), "try again")
+			return warn("times", src.Name, "whether its times are of the zone "+zoneText(zone, r.time)+" cannot be told: "+clean(cmpErr(p.err, err).Error()), "try again")
 		}
 		if !holds(near, r.time) {
 			continue
 		}
 		if i == 0 {
-			return ok("times", src.Name, "its times are of the zone "+zone.String())
+			return ok("times", src.Name, "its times are of the zone "+zoneText(zone, r.time))
 		}
 		return judgeTimes(src.Name, zone, r.time, z)
 	}
@@ -60,13 +60,33 @@ func cmpErr(a, b error) error {
 // judgeTimes is what is found where the zone is wrong. right is nil if none of
 // those that were tried is the right one.
 func judgeTimes(name string, set *time.Location, at time.Time, right *time.Location) gatecast.Finding {
-	text := "its lists are not in the zone " + set.String()
+	text := "its lists are not in the zone " + zoneText(set, at)
 	update := "gatecast source update " + name + " --rest-zone "
 	if right == nil {
 		return bad("times", name, text+": what it has is looked for at wrong times, and may be missed", update+"ZONE, with the zone that is set at the server")
 	}
+	right = named(right, at)
 	by := time.Duration(offset(right, at)-offset(set, at)) * time.Second
 	return bad("times", name, fmt.Sprintf("%s, but %v off, as in %s: what it has is looked for at wrong times, and may be missed", text, by, right), update+zoneFor(right))
+}
+
+// named returns a common zone that has the same offset at a time, if there is one:
+// records name offsets, and settings name zones.
+func named(z *time.Location, at time.Time) *time.Location {
+	for _, common := range commonZones() {
+		if common != time.Local && offset(common, at) == offset(z, at) {
+			return common
+		}
+	}
+	return z
+}
+
+// zoneText is a zone for people: "Local" says nothing to them.
+func zoneText(z *time.Location, at time.Time) string {
+	if z != time.Local {
+		return z.String()
+	}
+	return "Local (" + zoneName(at) + ")"
 }
 
 // zoneFor is how a zone is named on the command line: one that is only an offset
