@@ -173,7 +173,7 @@ func TestAWrongZoneIsFoundByARecord(t *testing.T) {
 		t.Run(set, func(t *testing.T) {
 			s, src := vendor(t, standin.Options{Zone: zone})
 			for i := range 5 {
-				if _, err := s.Add(gatecast.Record, standin.SampleRecord(i, time.Now().Add(-time.Duration(i)*5*time.Hour))); err != nil {
+				if _, err := s.Add(gatecast.Record, standin.SampleRecord(i, time.Now().Add(-time.Duration(i)*9*time.Hour))); err != nil {
 					t.Fatal(err)
 				}
 			}
