@@ -63,7 +63,7 @@ func ParseWindow(s string) (Window, error) {
 	if s == "off" {
 		return WindowOff, nil
 	}
-	d, err := time.ParseDuration(s)
+	d, err := ParseDuration(s)
 	if err != nil || d <= 0 {
 		return 0, Errorf(Invalid, "timestamp window %q is neither a positive duration such as 30m nor \"off\"", s)
 	}
@@ -138,7 +138,7 @@ func ParseLookback(s string) (Lookback, error) {
 	case "all":
 		return LookbackAll, nil
 	}
-	d, err := time.ParseDuration(s)
+	d, err := ParseDuration(s)
 	if err != nil || d <= 0 {
 		return 0, Errorf(Invalid, "catch-up %q is neither a positive duration such as 24h nor \"off\" nor \"all\"", s)
 	}

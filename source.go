@@ -87,6 +87,21 @@ type SourceState struct {
 	Events    uint64    // taken from it since the start
 	Rubbish   uint64    // not understood since the start
 	Statement Statement
+	Post      *SourcePost // the latest of a server that posts; nil: there was none since the start
+}
+
+// SourcePost is what a server posted, and what was made of it.
+type SourcePost struct {
+	At          time.Time
+	From        string // the address it came from, as this server sees it: behind a proxy, the proxy's
+	Size        int    // of the body as far as it was read, in bytes
+	Events      int    // understood, and meant for this source
+	Accepted    int    // of them, newly stored
+	First       Seq    // position of the first of these; 0: there is none
+	Kind        Kind   // of the first event
+	Device      string // LDID of the first event
+	Error       string // why it was refused; empty: it was answered with 200
+	Quarantined bool   // it could not be understood, and is kept
 }
 
 // SourceStatus is what is going on with a source.

@@ -178,13 +178,16 @@ func appRotate(t terminal) *cli.Command {
 func appDelete(t terminal) *cli.Command {
 	return &cli.Command{
 		Name: "delete", Usage: "Delete an app for good and close its connections", ArgsUsage: "KEY",
-		Flags: remoteFlags(),
+		Flags: remoteFlags(lossFlag()),
 		Action: func(ctx context.Context, c *cli.Command) error {
 			a, err := appRequest(c)
 			if err != nil {
 				return err
 			}
 			key := c.Args().First()
+			if err := confirmLoss(t, c, "Delete the app "+clean(key)+", its secret and how far its consumers are?"); err != nil {
+				return err
+			}
 			if _, err := a.call(ctx, http.MethodDelete, appPath(key), nil, nil); err != nil {
 				return err
 			}

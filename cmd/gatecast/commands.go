@@ -39,6 +39,7 @@ func commands(t terminal) *cli.Command {
 			listenCommand(t),
 			signCommand(t),
 			statusCommand(t),
+			doctorCommand(t),
 			connectionsCommand(t),
 			simulateCommand(t),
 			benchCommand(t),

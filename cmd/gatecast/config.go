@@ -19,7 +19,7 @@ func configCommand(t terminal) *cli.Command {
 	return &cli.Command{
 		Name:  "config",
 		Usage: "Check the settings and print them with their origins, secrets left out",
-		Flags: settingFlags(),
+		Flags: settingFlags(jsonFlag()),
 		Action: func(_ context.Context, c *cli.Command) error {
 			if err := arguments(c, 0, 0); err != nil {
 				return err
@@ -30,6 +30,9 @@ func configCommand(t terminal) *cli.Command {
 			}
 			for _, w := range cfg.Warnings() {
 				fmt.Fprintln(t.err, "note:", w)
+			}
+			if c.Bool("json") {
+				return printValue(t.out, cfg.Values(origins))
 			}
 			_, err = t.out.Write(cfg.TOML(origins))
 			return err

@@ -26,6 +26,20 @@ func confirm(t terminal, c *cli.Command, question string) error {
 	return ask(t.in, t.err, question)
 }
 
+// confirmLoss asks before something is lost for good, if there is somebody to be
+// asked: a script that deletes has meant it.
+func confirmLoss(t terminal, c *cli.Command, question string) error {
+	if c.Bool("yes") || !isTerminal(t.in) {
+		return nil
+	}
+	return ask(t.in, t.err, question)
+}
+
+// lossFlag is for commands that ask by confirmLoss.
+func lossFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "yes", Usage: "do not ask; on a terminal it is asked otherwise"}
+}
+
 // ask returns an error unless the answer is yes.
 func ask(in io.Reader, out io.Writer, question string) error {
 	fmt.Fprintf(out, "%s [y/N] ", question)

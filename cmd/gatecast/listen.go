@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/urfave/cli/v3"
@@ -88,10 +90,40 @@ func subscription(c *cli.Command) (s client.Subscription, resumes bool, err erro
 		}
 	}
 	if cursor != "" {
+		if err := cursorPlace(cursor); err != nil {
+			return s, false, err
+		}
 		s.Cursor = client.FileCursor(cursor)
 	}
 	s.Name = name
 	return s, resumes, nil
+}
+
+// cursorPlace makes sure that a cursor can be kept in a file, before anything is
+// printed that it would be needed for.
+func cursorPlace(path string) error {
+	failed := func(text string, cause error) error {
+		e := gatecast.Errorf(gatecast.Conflict, "--cursor %q cannot be kept: %s", path, text)
+		e.Remedy, e.Cause = "name a file in a directory that this user may write to", cause
+		return e
+	}
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return failed("this is a directory", nil)
+	}
+	// It is replaced as a whole when it is saved.
+	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		e := gatecast.Errorf(gatecast.NotFound, "--cursor %q cannot be kept: there is no directory %q", path, filepath.Dir(path))
+		e.Remedy = "make it, or name another file"
+		return e
+	case err != nil:
+		return failed(rootCause(err), err)
+	}
+	if err := errors.Join(temp.Close(), os.Remove(temp.Name())); err != nil {
+		return failed(rootCause(err), err)
+	}
+	return nil
 }
 
 // listener prints what an app receives, until it has printed enough or the

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -75,14 +76,31 @@ func TestListenTellsOfAGapAndGoesOnWhereItsFileSays(t *testing.T) {
 	}
 }
 
+// onWrite is a terminal on which something happens when a line is printed.
+type onWrite func()
+
+func (f onWrite) Write(p []byte) (int, error) {
+	f()
+	return len(p), nil
+}
+
 func TestListenFailsIfItsFileCannotBeWritten(t *testing.T) {
 	var asked []string
 	url := resuming(t, &asked)
+	dir := filepath.Join(t.TempDir(), "here")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	args := []string{
 		"gatecast", "listen", "--server", url, "--app", "0123456789abcdef", "--secret", "s", "--count", "1",
-		"--since", "3", "--cursor", filepath.Join(t.TempDir(), "none", "cursor"),
+		"--since", "3", "--cursor", filepath.Join(dir, "cursor"),
 	}
-	err := commands(terminal{in: strings.NewReader(""), out: io.Discard, err: io.Discard}).Run(context.Background(), args)
+	gone := onWrite(func() { // between the event and its acknowledgement
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	err := commands(terminal{in: strings.NewReader(""), out: gone, err: io.Discard}).Run(context.Background(), args)
 	if err == nil || !strings.Contains(err.Error(), "save the cursor") {
 		t.Errorf("ended with %v", err)
 	}

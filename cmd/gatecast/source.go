@@ -39,8 +39,9 @@ func sourceCommand(t terminal) *cli.Command {
 			}),
 			sourceReconcile(t),
 			sourceURL(t),
+			sourceSubscribe(t),
 			{
-				Name: "delete", Usage: "Take nothing from a source any more, and forget its settings; its events stay", ArgsUsage: "NAME", Flags: remoteFlags(),
+				Name: "delete", Usage: "Take nothing from a source any more, and forget its settings; its events stay", ArgsUsage: "NAME", Flags: remoteFlags(lossFlag()),
 				Action: func(ctx context.Context, c *cli.Command) error { return deleteSource(ctx, t, c) },
 			},
 		},
@@ -78,6 +79,7 @@ type sourceState struct {
 	Events    uint64        `json:"events"`
 	Rubbish   uint64        `json:"rubbish"`
 	Statement statementView `json:"statement"`
+	Post      *postView     `json:"post"`
 }
 
 // oneSource is a command that does one thing to one source and shows the answer.
@@ -153,6 +155,9 @@ func deleteSource(ctx context.Context, t terminal, c *cli.Command) error {
 		return err
 	}
 	name := c.Args().First()
+	if err := confirmLoss(t, c, "Delete the source "+clean(name)+", its secret and its URL?"); err != nil {
+		return err
+	}
 	if _, err := a.call(ctx, http.MethodDelete, sourcePath(name), nil, nil); err != nil {
 		return err
 	}

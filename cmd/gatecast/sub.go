@@ -46,7 +46,7 @@ func subCommand(t terminal) *cli.Command {
 			subSecret(t),
 			subRotate(t),
 			{
-				Name: "delete", Usage: "Delete a subscription, its log and its dead letters for good", ArgsUsage: "ID", Flags: remoteFlags(),
+				Name: "delete", Usage: "Delete a subscription, its log and its dead letters for good", ArgsUsage: "ID", Flags: remoteFlags(lossFlag()),
 				Action: func(ctx context.Context, c *cli.Command) error { return deleteSub(ctx, t, c) },
 			},
 		},
@@ -198,6 +198,9 @@ func deleteSub(ctx context.Context, t terminal, c *cli.Command) error {
 		return err
 	}
 	id := c.Args().First()
+	if err := confirmLoss(t, c, "Delete the subscription "+clean(id)+", its log and its dead letters?"); err != nil {
+		return err
+	}
 	if _, err := a.call(ctx, http.MethodDelete, subPath(id), nil, nil); err != nil {
 		return err
 	}

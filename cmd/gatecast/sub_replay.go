@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"time"
 
@@ -161,7 +160,7 @@ func (r *replayer) run(ctx context.Context) error {
 
 // wait tells how far the replay is until it has ended.
 func (r *replayer) wait(ctx context.Context, v replayView) error {
-	p := newReplayLine(r.t.err)
+	p := newWaitLine(r.t.err)
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for v.Ended == nil {
@@ -220,36 +219,4 @@ func (s *subState) waiting() string {
 		return ""
 	}
 	return "; " + clean(s.Status) + ": " + clean(s.Reason)
-}
-
-// replayLine is a line that a person sees change, or lines in a file, of which
-// there shall not be many.
-type replayLine struct {
-	w     io.Writer
-	one   bool // on a terminal: the line is written over itself
-	last  string
-	ticks int
-}
-
-func newReplayLine(w io.Writer) *replayLine { return &replayLine{w: w, one: isTerminal(w)} }
-
-func (p *replayLine) tell(text string) {
-	const quiet = 10
-	p.ticks++
-	switch {
-	case p.one:
-		fmt.Fprintf(p.w, "\r%s", pad(text, columns(p.last)))
-	case text != p.last && p.ticks%quiet == 1:
-		fmt.Fprintln(p.w, text)
-	default:
-		return
-	}
-	p.last = text
-}
-
-// end leaves the line behind.
-func (p *replayLine) end() {
-	if p.one && p.last != "" {
-		fmt.Fprintln(p.w)
-	}
 }

@@ -131,7 +131,7 @@ func TestOnlyYesIsYes(t *testing.T) {
 
 func TestProgressOfAReplayFillsNoLog(t *testing.T) {
 	var out bytes.Buffer
-	p := newReplayLine(&out)
+	p := newWaitLine(&out)
 	for i := range 25 {
 		p.tell(fmt.Sprint("at ", i))
 	}
@@ -140,7 +140,7 @@ func TestProgressOfAReplayFillsNoLog(t *testing.T) {
 		t.Errorf("lines: %q", out.String())
 	}
 	out.Reset()
-	p = &replayLine{w: &out, one: true}
+	p = &waitLine{w: &out, one: true}
 	p.tell("long text")
 	p.tell("short")
 	p.end()

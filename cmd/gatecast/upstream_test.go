@@ -13,9 +13,11 @@ import (
 // upstream stands for what follows sources, asks them, and keeps what it could
 // not understand. Nobody is connected to.
 type upstream struct {
-	mu        sync.Mutex // guards state and left, which the server's handlers change, for moments
+	mu        sync.Mutex // guards state, left, next and after, which the server's handlers change, for moments
 	state     gatecast.SourceState
-	left      int // so many times State is asked before a look ends that takes long; 0: looks end at once
+	left      int                  // so many times State is asked before a look ends that takes long; 0: looks end at once
+	next      *gatecast.SourcePost // the latest post, when State has been asked so often
+	after     int
 	statement gatecast.Statement
 	err       error                  // of Reconcile
 	kept      []gatecast.Quarantined // newest first
@@ -25,6 +27,11 @@ type upstream struct {
 func (u *upstream) State(string) gatecast.SourceState {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if u.next != nil {
+		if u.after--; u.after == 0 {
+			u.state.Post, u.next = u.next, nil
+		}
+	}
 	if u.left > 0 {
 		if u.left--; u.left == 0 {
 			u.state.Statement.Looked = time.Now()

@@ -46,10 +46,12 @@ func listenMQTT(cfg config.Config) (net.Listener, error) {
 
 func (p *parts) buildPublishers(zone *time.Location) publishers {
 	c := p.cfg.MQTT
+	decode := ingestOptions(p.cfg, zone, p.log).Decode
+	decode.Photos = p.pictures.store.Lenient()
 	server := mqtt.New(
 		mqtt.Parts{Journal: p.journal, Users: p.registry, Quarantine: p.sources.quarantine},
 		mqtt.Options{
-			Decode: ingestOptions(p.cfg, zone, p.log).Decode,
+			Decode: decode,
 			Limits: mqtt.Limits{
 				Conns: c.MaxConnections, Packet: int(c.MaxPacket), Inflight: c.MaxInFlight, Memory: int64(c.Memory), Idle: c.MaxIdle,
 				Login: c.LoginTimeout, Read: p.cfg.Ingest.ReadTimeout, LoginRate: c.LoginRate, RefusalRate: c.RefusalRate,

@@ -31,6 +31,7 @@ func (p *parts) routes() http.Handler {
 		Hooks:       p.hooksAPI(),
 		Upstreams:   p.upstreamsAPI(),
 		Devices:     p.watch.devices,
+		Doctor:      p.doctor(),
 		Guard:       guard,
 		Version:     p.version,
 		Log:         p.log,

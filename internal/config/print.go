@@ -99,3 +99,29 @@ func wrap(text string, width int) []string {
 	}
 	return append(lines, line)
 }
+
+// Value is a setting as it is, and where that came from.
+type Value struct {
+	Value  any    `json:"value"`  // a number, a bool, a list of texts, or a text as [Load] reads it; secrets are hidden
+	Origin string `json:"origin"` // "default", or a place as in [Origins]
+}
+
+// Values returns the settings by their names, such as "server.listen".
+func (c *Config) Values(o Origins) map[string]Value {
+	all := make(map[string]Value)
+	for _, s := range settings(c) {
+		all[s.name] = Value{s.plain(), cmp.Or(o[s.name], "default")}
+	}
+	return all
+}
+
+// plain returns the value as JSON has it.
+func (s setting) plain() any {
+	switch v := s.field.Interface().(type) {
+	case int, bool, float64:
+		return v
+	case []string:
+		return append([]string{}, v...) // an empty list is one
+	}
+	return s.shown(s.text())
+}

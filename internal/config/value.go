@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/gatecast/gatecast"
 )
 
 // errValue is any value that does not fit; the words come from the setting.
@@ -162,11 +164,7 @@ func (s setting) expected() string {
 
 // parseDuration reads a Go duration, or whole days as "90d".
 func parseDuration(text string) (time.Duration, error) {
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		n, err := strconv.ParseUint(days, 10, 16)
-		return time.Duration(n) * 24 * time.Hour, err
-	}
-	return time.ParseDuration(text)
+	return gatecast.ParseDuration(text)
 }
 
 // formatDuration writes "2160h" where Go's own form is "2160h0m0s".

@@ -85,7 +85,7 @@ func Headers(err error) map[string]string {
 // hold paths, addresses or secrets.
 func From(err error) Document {
 	e := normalize(err)
-	status := Status(e.Code)
+	status := statusOf(err, e.Code)
 	doc := Document{
 		Type:   "about:blank",
 		Title:  http.StatusText(status),
@@ -106,6 +106,25 @@ func From(err error) Document {
 		doc.Path, doc.Found, doc.Expected = at.Path, at.Found, at.Expected
 	}
 	return doc
+}
+
+// UnsupportedMedia is an error that is answered with 415, whatever its code: the
+// body is of a type or an encoding that is not understood (RFC 9110, section
+// 15.5.16).
+type UnsupportedMedia struct{ Err error }
+
+// Error returns what Err says.
+func (e *UnsupportedMedia) Error() string { return e.Err.Error() }
+
+// Unwrap returns Err.
+func (e *UnsupportedMedia) Unwrap() error { return e.Err }
+
+// statusOf returns the HTTP status that err is answered with.
+func statusOf(err error, code gatecast.Code) int {
+	if _, media := errors.AsType[*UnsupportedMedia](err); media {
+		return http.StatusUnsupportedMediaType
+	}
+	return Status(code)
 }
 
 // Status returns the HTTP status of a code; an unknown code counts as Internal.

@@ -21,6 +21,7 @@ func isLever(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, levers
 //
 //	POST /standin/misbehave  {"mode":"stall","for":"30s"}
 //	POST /standin/behave     {} or {"modes":["stall"]}
+//	POST /standin/subscribe  {"url":"http://…"}, as the vendor's console does
 //	POST /standin/events     an event in either envelope
 //	GET  /standin/events     the truth
 //	GET  /standin/status     what is going on
@@ -42,6 +43,16 @@ func (s *Server) routeLevers(mux *http.ServeMux) {
 		}
 		s.Behave(which.Modes...)
 		return s.Status(), nil
+	}))
+	mux.HandleFunc("POST "+levers+"subscribe", s.pull(func(body []byte) (any, error) {
+		var wanted struct{ URL string }
+		if err := read(body, &wanted); err != nil {
+			return nil, err
+		}
+		if err := s.Subscribe(wanted.URL); err != nil {
+			return nil, err
+		}
+		return s.Subscription(), nil
 	}))
 	mux.HandleFunc("POST "+levers+"events", s.pull(func(body []byte) (any, error) { return s.AddMessage(body) }))
 	mux.HandleFunc("GET "+levers+"events", func(w http.ResponseWriter, _ *http.Request) {

@@ -168,7 +168,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	closed := s.closed()
 	away := s.trouble.on(Restart, s.opts.Now())
+	clock := s.now()
 	s.mu.Unlock()
+	w.Header().Set("Date", clock.UTC().Format(http.TimeFormat)) // a wrong clock shows in every answer
 	switch {
 	case closed:
 		http.Error(w, "closed", http.StatusServiceUnavailable)

@@ -71,10 +71,10 @@ func (d *desk) rubbish() {
 
 // answered takes note of a post that was answered with 200, and reports whether
 // the server was not live before it.
-func (d *desk) answered(now time.Time) (news bool) {
+func (d *desk) answered(now time.Time, post *gatecast.SourcePost) (news bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.view.LastSign = now
+	d.view.LastSign, d.view.Post = now, post
 	if d.live && d.doubt == "" {
 		return false
 	}
@@ -99,10 +99,10 @@ func (d *desk) suspect(now time.Time, why string) (news bool) {
 
 // refused takes note of one that was not: the server's last, if it is the
 // vendor's.
-func (d *desk) refused(now time.Time, err error) {
+func (d *desk) refused(now time.Time, err error, post *gatecast.SourcePost) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.view.LastSign = now
+	d.view.LastSign, d.view.Post = now, post
 	if d.live || d.view.Since.IsZero() {
 		d.view.Since = now
 	}

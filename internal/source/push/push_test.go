@@ -88,7 +88,7 @@ func TestOtherMediaAreRefusedWithTheRemedy(t *testing.T) {
 		{"application/json", "br", "gzip"},
 	} {
 		j := &journal{}
-		d := refusal(t, post(New(j, Options{}), event("a"), v.contentType, "Content-Encoding", v.encoding), 422)
+		d := refusal(t, post(New(j, Options{}), event("a"), v.contentType, "Content-Encoding", v.encoding), 415)
 		if d.Code != "invalid" || !strings.Contains(d.Remedy, v.remedy) || j.calls != 0 {
 			t.Errorf("%+v: %+v", v, d)
 		}

@@ -92,11 +92,13 @@ func (rc *Receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	defer func() { rc.metrics.duration.Observe(time.Since(start).Seconds()) }()
 	d := rc.desk(src)
-	if err := rc.receive(w, r, d, src, start); err != nil {
-		rc.refuse(w, r, d, err)
+	post := &gatecast.SourcePost{At: rc.door.opts.Now(), From: r.RemoteAddr}
+	if err := rc.receive(w, r, d, src, start, post); err != nil {
+		post.Error = reasonOf(err)
+		rc.refuse(w, r, d, err, post)
 		return
 	}
-	if d.answered(rc.door.opts.Now()) {
+	if d.answered(rc.door.opts.Now(), post) {
 		rc.opts.OnConnect(d.name)
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -104,7 +106,8 @@ func (rc *Receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write([]byte(thanks)) // the sender is gone if this fails; what it sent is stored
 }
 
-func (rc *Receiver) receive(w http.ResponseWriter, r *http.Request, d *desk, src *gatecast.Source, start time.Time) error {
+// receive takes a post in, and notes in post what it is made of.
+func (rc *Receiver) receive(w http.ResponseWriter, r *http.Request, d *desk, src *gatecast.Source, start time.Time, post *gatecast.SourcePost) error {
 	if src.Paused != "" {
 		e := gatecast.Errorf(gatecast.Unavailable, "this source is paused")
 		e.Remedy = "resume it with gatecast source resume, then subscribe again at the server"
@@ -112,15 +115,16 @@ func (rc *Receiver) receive(w http.ResponseWriter, r *http.Request, d *desk, src
 	}
 	body, format, giveBack, err := rc.read(w, r)
 	defer giveBack()
+	post.Size = len(body)
 	if err != nil {
-		rc.setAside(d, err, body)
+		post.Quarantined = rc.setAside(d, err, body)
 		return err
 	}
 	// Whoever closes its side of the connection after sending is answered all
 	// the same, and what the sender gives up on is still worth storing.
 	ctx := context.WithoutCancel(r.Context())
-	if _, err = rc.take(ctx, d, src, parcel{body, format}, rc.door.limit(start)); err != nil && hopeless(err) {
-		rc.setAside(d, err, body)
+	if _, err = rc.take(ctx, d, src, parcel{body, format, post}, rc.door.limit(start)); err != nil {
+		post.Quarantined = rc.setAside(d, err, body)
 	}
 	return err
 }
@@ -136,21 +140,23 @@ func (h *Handler) limit(start time.Time) time.Time {
 	return end
 }
 
-// setAside gives what was understood by nobody to the quarantine.
-func (rc *Receiver) setAside(d *desk, err error, body []byte) {
+// setAside gives what was understood by nobody to the quarantine, and reports
+// whether this is that.
+func (rc *Receiver) setAside(d *desk, err error, body []byte) bool {
 	if !hopeless(err) {
-		return
+		return false
 	}
 	rc.quarantine.Put(d.name, reasonOf(err), body)
 	rc.metrics.rubbish.WithLabelValues(d.name).Inc()
 	d.rubbish()
+	return true
 }
 
 // refuse answers with err, and tells the log of it: the sender stops for good.
-func (rc *Receiver) refuse(w http.ResponseWriter, r *http.Request, d *desk, err error) {
+func (rc *Receiver) refuse(w http.ResponseWriter, r *http.Request, d *desk, err error, post *gatecast.SourcePost) {
 	code, now := gatecast.CodeOf(err), rc.door.opts.Now()
 	rc.metrics.refused.WithLabelValues(d.name, code.String()).Inc()
-	d.refused(now, err)
+	d.refused(now, err, post)
 	if since, due := d.refusals.due(now); due {
 		level := slog.LevelWarn
 		if code == gatecast.Internal {

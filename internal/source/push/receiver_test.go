@@ -239,7 +239,7 @@ func TestWhatCannotBeUnderstoodIsRefusedAndKept(t *testing.T) {
 		}
 	}
 	s := newSite(Options{})
-	refusal(t, s.post(numbered, "Content-Encoding", "br"), 422)
+	refusal(t, s.post(numbered, "Content-Encoding", "br"), 415)
 	refusal(t, s.post(numbered, "Content-Encoding", "gzip"), 400)
 	thanked(t, s.post(zipped(t, numbered), "Content-Encoding", "gzip"))
 	if len(s.attic.kept) != 2 {

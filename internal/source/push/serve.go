@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/problem"
 	"github.com/gatecast/gatecast/senselink"
 )
 
@@ -150,7 +151,7 @@ func packed(r *http.Request) (compressed bool, err error) {
 	default:
 		e := gatecast.Errorf(gatecast.Invalid, "the content encoding %q is not supported", enc)
 		e.Remedy = "send the body with Content-Encoding: gzip, or uncompressed"
-		return false, e
+		return false, &problem.UnsupportedMedia{Err: e}
 	}
 }
 
@@ -172,7 +173,7 @@ func formatOf(contentType string) (senselink.Format, error) {
 	}
 	e := gatecast.Errorf(gatecast.Invalid, "the content type %q is not supported", contentType)
 	e.Remedy = "send Content-Type: application/json or application/x-ndjson, in UTF-8, or multipart/form-data for an event with its photos"
-	return 0, e
+	return 0, &problem.UnsupportedMedia{Err: e}
 }
 
 // refuse answers with err and logs it, once: what a sender did wrong is not

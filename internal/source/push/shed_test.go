@@ -70,7 +70,7 @@ func TestABodyThatWaitsToBeAskedForIsNotAskedForInVain(t *testing.T) {
 
 func TestWhatIsWrongWithTheHeadersIsToldFirst(t *testing.T) {
 	h := New(&journal{full: crowded()}, Options{})
-	refusal(t, post(h, event("a"), "text/plain"), 422)
+	refusal(t, post(h, event("a"), "text/plain"), 415)
 }
 
 func TestShedRequestsAreCountedByHowFarTheyCame(t *testing.T) {

@@ -28,6 +28,16 @@ const (
 type parcel struct {
 	body   []byte
 	format senselink.Format
+	post   *gatecast.SourcePost // to be filled in; nil if nobody has posted it
+}
+
+// note fills in what the post is made of.
+func (p parcel) note(events []gatecast.Event, r gatecast.Receipt) {
+	if p.post == nil || len(events) == 0 {
+		return
+	}
+	p.post.Events, p.post.Accepted, p.post.First = len(events), r.Accepted, r.First
+	p.post.Kind, p.post.Device = events[0].Kind, events[0].Device
 }
 
 // read reads a body. It goes by its content type only as far as that is known:
@@ -73,6 +83,7 @@ func (rc *Receiver) take(ctx context.Context, d *desk, src *gatecast.Source, p p
 	receipt, err := rc.store(ctx, events, end)
 	if err == nil {
 		rc.metrics.stored(src.Name, events, receipt)
+		p.note(events, receipt)
 		d.stored(rc.door.opts.Now(), receipt)
 	}
 	return receipt, err

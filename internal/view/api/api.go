@@ -83,6 +83,7 @@ type Options struct {
 	Hooks       Hooks
 	Upstreams   Upstreams
 	Devices     Devices
+	Doctor      Doctor
 	Guard       auth.Guard   // its Fail is set to problem.Write if nil
 	Version     string       // of the program, for the OpenAPI document; default "dev"
 	MaxBody     int64        // of a request in bytes, a bigger one is refused with 413; default 256 KiB, the headers and lists of a subscription being long
@@ -170,6 +171,7 @@ func (s *server) routes() []route {
 		line(auth.Admin, "GET", "/api/v1/tokens", "list-tokens", "List the API tokens", 200, to(s, s.listTokens)),
 		line(auth.Admin, "DELETE", "/api/v1/tokens/{id}", "delete-token", "Delete an API token", 204, to(s, s.deleteToken)),
 		line(auth.Read, "GET", "/api/v1/status", "get-status", "Show how the server is", 200, to(s, s.status)),
+		line(auth.Admin, "GET", "/api/v1/doctor", "examine", "Look for what is wrong with the server, its machine and its sources", 200, to(s, s.examine)),
 	}, slices.Concat(s.subscriptionRoutes(), s.upstreamRoutes(), s.deviceRoutes())...)
 }
 

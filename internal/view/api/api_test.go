@@ -34,6 +34,7 @@ type world struct {
 	hooks  *sender
 	other  *upstream
 	fleet  *fleet
+	doctor *practice
 	reg    *registry.Registry
 }
 
@@ -66,7 +67,7 @@ func newWorld(t *testing.T) *world {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	reg := registry.OpenMem(registry.Options{Now: func() time.Time { return now }})
 	t.Cleanup(reg.Close)
-	w := &world{t: t, token: map[auth.Scope]string{}, log: &syncBuffer{}, status: &status{}, peers: &peers{}, hooks: &sender{}, other: &upstream{}, fleet: &fleet{}, reg: reg}
+	w := &world{t: t, token: map[auth.Scope]string{}, log: &syncBuffer{}, status: &status{}, peers: &peers{}, hooks: &sender{}, other: &upstream{}, fleet: &fleet{}, doctor: &practice{}, reg: reg}
 	for _, scope := range auth.Scopes() {
 		_, plain, err := reg.CreateToken(t.Context(), "the "+string(scope), []auth.Scope{scope})
 		if err != nil {
@@ -81,6 +82,7 @@ func newWorld(t *testing.T) *world {
 		Hooks:     api.Hooks{Subscriptions: reg, Deliveries: w.hooks, DeadLetters: w.hooks, Log: w.hooks, Positions: w.hooks},
 		Upstreams: api.Upstreams{Sources: reg, States: w.other, Quarantine: w.other, MQTT: reg, Online: w.other.online, Wait: 10 * time.Millisecond},
 		Devices:   w.fleet,
+		Doctor:    w.doctor,
 		Guard:     auth.Guard{Tokens: reg}, MaxBody: 2000,
 		Log: slog.New(slog.NewJSONHandler(w.log, nil)),
 	})
@@ -293,7 +295,7 @@ func TestEveryRouteNeedsItsScope(t *testing.T) {
 		"POST /api/v1/apps", "GET /api/v1/apps", "GET " + app, "PATCH " + app, "DELETE " + app, "GET " + app + "/secret",
 		"POST " + app + "/rotate", "POST " + app + "/enable", "POST " + app + "/disable",
 		"POST /api/v1/tokens", "GET /api/v1/tokens", "DELETE /api/v1/tokens/x", "GET /api/v1/status",
-		"GET " + app + "/cursors", "GET /api/v1/connections",
+		"GET " + app + "/cursors", "GET /api/v1/connections", "GET /api/v1/doctor",
 		"POST " + subs, "GET " + subs, "GET " + sub, "PATCH " + sub, "DELETE " + sub, "GET " + sub + "/secret", "POST " + sub + "/rotate",
 		"POST " + sub + "/pause", "POST " + sub + "/resume", "POST " + sub + "/test", "POST " + sub + "/replay", "GET " + sub + "/replay",
 		"DELETE " + sub + "/replay", "GET " + sub + "/deliveries", "GET " + sub + "/dead-letters", "GET " + sub + "/dead-letters/7",
@@ -482,6 +484,7 @@ func TestTheOpenAPIDocumentDescribesEveryRoute(t *testing.T) {
 		"GET /api/v1/connections",
 		"GET /api/v1/devices",
 		"GET /api/v1/devices/{sn}",
+		"GET /api/v1/doctor",
 		"GET /api/v1/mqtt/users",
 		"GET /api/v1/mqtt/users/{name}",
 		"GET /api/v1/quarantine",

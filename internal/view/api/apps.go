@@ -249,7 +249,7 @@ func (s *server) rotateApp(ctx context.Context, in *rotateInput) (*appOutput, er
 	overlap := defaultOverlap
 	if in.Body != nil && in.Body.Overlap != "" {
 		var err error
-		if overlap, err = time.ParseDuration(in.Body.Overlap); err != nil {
+		if overlap, err = gatecast.ParseDuration(in.Body.Overlap); err != nil {
 			return nil, invalid("/overlap", in.Body.Overlap, `a duration such as "24h"`, "the overlap is not a duration")
 		}
 	}

@@ -40,6 +40,21 @@ type sourceState struct {
 	Events    uint64                `json:"events" doc:"Taken since the start"`
 	Rubbish   uint64                `json:"rubbish" doc:"Not understood since the start"`
 	Statement StatementBody         `json:"statement"`
+	Post      *postBody             `json:"post,omitempty" doc:"The latest, of a server that posts; absent if there was none since the start"`
+}
+
+// postBody is what a server posted, and what was made of it.
+type postBody struct {
+	At          time.Time    `json:"at"`
+	From        string       `json:"from" doc:"Address it came from; behind a proxy, the proxy's"`
+	Size        int          `json:"size" doc:"Of the body, in bytes"`
+	Events      int          `json:"events" doc:"Understood, and meant for this source"`
+	Accepted    int          `json:"accepted" doc:"Of them, newly stored"`
+	First       gatecast.Seq `json:"first,omitempty" doc:"Position of the first of these"`
+	Kind        string       `json:"kind,omitempty" doc:"Of the first event: record, alarm"`
+	Device      string       `json:"device,omitempty" doc:"LDID of the first event"`
+	Error       string       `json:"error,omitempty" doc:"Why it was refused; absent: it was answered with 200"`
+	Quarantined bool         `json:"quarantined" doc:"It could not be understood, and is in quarantine"`
 }
 
 // StatementBody is what is known of a source's completeness.
@@ -82,8 +97,22 @@ func (s *server) sourceState(src *gatecast.Source) gatecast.SourceState {
 func showSourceState(st gatecast.SourceState) sourceState {
 	return sourceState{
 		Status: st.Status, Since: unlessZero(st.Since), Reason: st.Reason, LastEvent: unlessZero(st.LastEvent), LastSign: unlessZero(st.LastSign),
-		Events: st.Events, Rubbish: st.Rubbish, Statement: showStatement(st.Statement),
+		Events: st.Events, Rubbish: st.Rubbish, Statement: showStatement(st.Statement), Post: showPost(st.Post),
 	}
+}
+
+func showPost(p *gatecast.SourcePost) *postBody {
+	if p == nil {
+		return nil
+	}
+	b := &postBody{
+		At: p.At.UTC(), From: p.From, Size: p.Size, Events: p.Events, Accepted: p.Accepted, First: p.First,
+		Device: text([]byte(p.Device)), Error: text([]byte(p.Error)), Quarantined: p.Quarantined,
+	}
+	if p.Events > 0 {
+		b.Kind = p.Kind.String()
+	}
+	return b
 }
 
 func showStatement(s gatecast.Statement) StatementBody {

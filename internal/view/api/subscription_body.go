@@ -163,7 +163,7 @@ func span(path, text string) (time.Duration, error) {
 	if text == "" {
 		return 0, nil
 	}
-	d, err := time.ParseDuration(text)
+	d, err := gatecast.ParseDuration(text)
 	if err != nil {
 		return 0, invalid(path, text, `a duration such as "5s"`, "this is not a duration")
 	}

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/gatecast/gatecast"
 )
@@ -150,7 +149,7 @@ func (s *server) rotateSubscription(ctx context.Context, in *rotateSubscriptionI
 	overlap := defaultOverlap
 	if in.Body != nil && in.Body.Overlap != "" {
 		var err error
-		if overlap, err = time.ParseDuration(in.Body.Overlap); err != nil {
+		if overlap, err = gatecast.ParseDuration(in.Body.Overlap); err != nil {
 			return nil, invalid("/overlap", in.Body.Overlap, `a duration such as "24h"`, "the overlap is not a duration")
 		}
 	}
