@@ -86,7 +86,7 @@ func (l *look) read(kind gatecast.Kind, row jsontext.Value) (gatecast.Event, sen
 		return gatecast.Event{}, n, err
 	}
 	e := events[0]
-	e.ID, e.Source = gatecast.UpstreamID(l.source.Name, kind, n.ID, n.Status, data), l.source.Name
+	e.ID, e.Source, e.Late = gatecast.UpstreamID(l.source.Name, kind, n.ID, n.Status, data), l.source.Name, true
 	return e, n, nil
 }
 

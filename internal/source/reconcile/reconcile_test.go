@@ -28,7 +28,7 @@ func TestWhatWasNotPushedIsFilledInOnceAndInOrderOfTime(t *testing.T) {
 			sleep(11 * time.Minute)
 			var last time.Time
 			for _, e := range s.journal.events[5:] {
-				if e.At.Before(last) || e.Source != sourceName || e.Device == "" {
+				if e.At.Before(last) || e.Source != sourceName || e.Device == "" || !e.Late {
 					t.Errorf("%+v after %v", e, last)
 				}
 				last = e.At
