@@ -107,6 +107,10 @@ type Statement struct {
 	Through time.Time // every event the source has of before is in the journal; zero: nothing can be said
 	Looked  time.Time // when it was last asked
 	Error   string    // why the latest look failed; empty if it did not
-	Filled  uint64    // events that the push missed and a look has filled in, ever
-	Lost    uint64    // events that the source had and lost before they could be fetched, as far as their numbers tell, ever
+	// Withheld is why the latest look, which did not fail, has not moved Through:
+	// nobody can say what its answers are worth. Empty if it has.
+	Withheld string
+	Filled   uint64 // events that the push missed and a look has filled in, ever
+	Lost     uint64 // events that the source had and lost before they could be fetched, as far as their numbers tell, ever
+	NotOurs  uint64 // numbers between those of its events that it lists nothing under: other companies', or never given
 }

@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	astray    = time.Minute      // how far from what was asked for a row may be
+	astray    = time.Minute      // how long before what was asked for a row may be
 	settled   = time.Minute      // how long a connection must have lasted before what happens is expected from it
 	inFlight  = 30 * time.Second // how long a push may take
 	batch     = 256              // events stored at once
@@ -48,7 +48,8 @@ func (l *look) row(kind gatecast.Kind, row jsontext.Value) string {
 	}
 	if kind == gatecast.Record {
 		l.count.records++
-		if e.At.Before(l.from.Add(-astray)) || e.At.After(l.start.Add(astray)) {
+		l.seen.see(n.ID, e.At)
+		if e.At.Before(l.from.Add(-astray)) {
 			l.count.astray++
 		}
 	} else if !e.At.IsZero() && e.At.Before(l.alarmsFrom()) {
@@ -94,16 +95,17 @@ func (l *look) read(kind gatecast.Kind, row jsontext.Value) (gatecast.Event, sen
 // returns what tells it from others.
 func (l *look) setAside(row jsontext.Value, why error) string {
 	sum := sha256.Sum256(row)
-	id := "#" + hex.EncodeToString(sum[:])
-	if !l.inside[id] {
-		l.inside[id] = true
+	if !l.rubbish[sum] {
 		l.count.nameless++
+		if len(l.rubbish) < mostAside {
+			l.rubbish[sum] = true
+		}
 	}
 	if l.w.aside.add(sum) {
 		l.w.rec.Quarantine.Put(l.source.Name, "a row of a list: "+why.Error(), row)
 		l.w.rec.metrics.nameless.WithLabelValues(l.source.Name).Inc()
 	}
-	return id
+	return "#" + hex.EncodeToString(sum[:])
 }
 
 // store stores what was found, in order of time. What has been pushed while the
@@ -174,7 +176,7 @@ func hopeless(err error) bool {
 // filled takes note of what a missing event means. Where the journal had some of
 // its batch, it may have been pushed a moment ago, and nobody is blamed.
 func (l *look) filled(m *missing, some bool) {
-	c, at := &l.count, m.event.At
+	c, at := &l.count, l.clock.ours(m.event.At)
 	if c.oldest.IsZero() || at.Before(c.oldest) {
 		c.oldest = at
 	}
