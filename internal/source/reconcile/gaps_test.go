@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -11,7 +12,7 @@ import (
 // away lets a source have records while it cannot be asked.
 func (s *site) away(t fataler, records int) {
 	t.Helper()
-	s.stop()
+	s.up.set(func(u *fakeUpstream) { u.fail = errors.New("away") })
 	for range records {
 		s.up.add(gatecast.Record, 0)
 		sleep(time.Minute)
@@ -25,10 +26,9 @@ func TestWhatTheServerHasDeletedForItsAgeIsLost(t *testing.T) {
 			sleep(time.Second)
 		}
 		sleep(10 * time.Minute)
-		s.away(t, 20)                                            // 5 to 24
-		s.up.set(func(u *fakeUpstream) { u.rows = u.rows[14:] }) // 1 to 14 are gone
-		s.start(t)
-		sleep(time.Minute)
+		s.away(t, 20)                                                         // 5 to 24
+		s.up.set(func(u *fakeUpstream) { u.rows, u.fail = u.rows[14:], nil }) // 1 to 14 are gone
+		sleep(6 * time.Minute)
 		if st := s.filled(t, 10); st.Lost != 10 || st.NotOurs != 0 || st.Error != "" || st.Withheld != "" {
 			t.Errorf("%+v, want 10 lost", st)
 		}
@@ -43,14 +43,14 @@ func TestWhatTheServerHasDeletedForItsAgeIsLost(t *testing.T) {
 func TestARecordThatSomebodyHasDeletedAtTheServerIsNotLostToUs(t *testing.T) {
 	at(t, Options{}, func(t *testing.T, s *site) {
 		s.push(t, s.up.add(gatecast.Record, 0))
+		sleep(time.Minute)
 		s.push(t, s.up.add(gatecast.Record, 0))
 		s.up.skip(5)
 		sleep(10 * time.Minute)
 		s.away(t, 2)
-		s.up.set(func(u *fakeUpstream) { u.rows = slices.Delete(u.rows, 2, 3) }) // the newest of before
-		s.start(t)
-		sleep(time.Minute)
-		if st := s.filled(t, 2); st.Lost != 0 || st.NotOurs != 5 || st.Error != "" || time.Since(st.Through) > 2*time.Minute {
+		s.up.set(func(u *fakeUpstream) { u.rows, u.fail = slices.Delete(u.rows, 2, 3), nil }) // the newest of before
+		sleep(6 * time.Minute)
+		if st := s.filled(t, 2); st.Lost != 0 || st.NotOurs != 5 || st.Error != "" || time.Since(st.Through) > 6*time.Minute {
 			t.Errorf("%+v", st)
 		}
 	})

@@ -283,7 +283,7 @@ func TestEventsOfOtherCompaniesAreLeftAlone(t *testing.T) {
 	at(t, Options{}, func(t *testing.T, s *site) {
 		s.change(func(src *gatecast.Source) { src.Settings.Company = 7 })
 		for i, company := range []string{"7", "8", "null"} {
-			s.up.addRaw(fmt.Sprintf(`{"id":%d,"signTime":%d,"companyId":%s}`, i+1, time.Now().Unix(), company))
+			s.up.addRaw(fmt.Sprintf(`{"id":%d,"signTime":%d,"companyId":%s}`, i+2, time.Now().Unix(), company))
 		}
 		sleep(5 * time.Minute)
 		s.filled(t, 2)

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 	"testing"
@@ -189,7 +190,10 @@ func TestAStatementIsByTheClockOfTheServerIfThatIsSlow(t *testing.T) {
 		s.up.habits.ahead = 3 * time.Minute
 		s.up.add(gatecast.Record, time.Minute) // before we were connected, whatever its clock shows
 		s.rec.Connected(sourceName)
-		sleep(10 * time.Minute)
+		s.up.set(func(u *fakeUpstream) { u.fail = errors.New("away") })
+		sleep(6 * time.Minute)
+		s.up.set(func(u *fakeUpstream) { u.fail = nil })
+		sleep(6 * time.Minute)
 		if s.filled(t, 1); len(why) > 0 {
 			t.Errorf("suspected: %q", why)
 		}
