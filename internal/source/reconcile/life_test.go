@@ -252,13 +252,13 @@ func TestARowThatCannotBeUnderstoodGoesToTheQuarantineOnceAndKeepsNobodyOut(t *t
 		}
 		s.up.add(gatecast.Record, 0)
 		sleep(5 * time.Minute)
-		if st := s.filled(t, 1); s.quarantine.count() != 4 || st.Error != "4 rows could not be understood; they are in the quarantine" {
+		if st := s.filled(t, 1); s.quarantine.count() != 4 || st.SetAside != 4 || st.Error != "" {
 			t.Errorf("%+v\n%q", st, s.quarantine.reasons)
 		}
 		sleep(24 * time.Hour) // deep looks see them again
 		s.push(t, s.up.add(gatecast.Record, 0))
 		sleep(6 * time.Minute)
-		if st := s.filled(t, 1); s.quarantine.count() != 4 || st.Error != "" {
+		if st := s.filled(t, 1); s.quarantine.count() != 4 || st.SetAside != 0 {
 			t.Errorf("%+v, %d set aside", st, s.quarantine.count())
 		}
 	})

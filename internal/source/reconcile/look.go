@@ -234,7 +234,7 @@ func (l *look) state(failed error) error {
 	if n.First.IsZero() {
 		n.First = n.Looked
 	}
-	n.Error, n.Proof.Lacking = l.setAsideText(), ""
+	n.Error, n.Proof.Lacking, n.Aside = "", "", uint64(l.count.nameless)
 	switch {
 	case failed != nil:
 		n.Error, n.Owed = explain(failed), l.owed()
@@ -283,13 +283,6 @@ func (l *look) asked(n *note) {
 	if n.Since.IsZero() || l.from.Before(n.Since) {
 		n.Since = l.from.Round(0).UTC()
 	}
-}
-
-func (l *look) setAsideText() string {
-	if c := l.count.nameless; c > 0 {
-		return fmt.Sprintf("%d rows could not be understood; they are in the quarantine", c)
-	}
-	return ""
 }
 
 // explain puts an error into words for a statement.

@@ -32,6 +32,7 @@ type counts struct {
 	Lost    uint64 `json:"lost"`
 	Records uint64 `json:"records_not_ours,omitzero"` // numbers
 	Alarms  uint64 `json:"alarms_not_ours,omitzero"`  // likewise
+	Aside   uint64 `json:"set_aside,omitzero"`        // of the latest look
 	Gone    uint64 `json:"gone,omitzero"`             // numbers of records among Lost
 	Counted int64  `json:"counted,omitzero"`          // below this number of a record no more of them are lost
 }
@@ -86,7 +87,7 @@ func (n *note) write(dir, source string) error {
 func (n *note) statement(settings string) gatecast.Statement {
 	st := gatecast.Statement{
 		Through: n.Through, Looked: n.Looked, Error: n.Error, Withheld: n.Proof.Lacking,
-		Filled: n.Filled, Lost: n.Lost, NotOurs: n.Records + n.Alarms,
+		Filled: n.Filled, Lost: n.Lost, NotOurs: n.Records + n.Alarms, SetAside: n.Aside,
 	}
 	if n.Proof.Settings != settings {
 		st.Through = time.Time{}

@@ -11,7 +11,7 @@
 //
 // [gatecast.Statement.Through] is a moment up to which every event that the
 // source listed was found in the journal or stored in it, or, if it could not be
-// understood, was put into the quarantine; the latter stands in Error. It
+// understood, was put into the quarantine. It
 // begins with the first look, which goes back REST.Lookback. A source may
 // learn of an event long after it happened, from a device that was offline: the
 // push brings it, or if that fails a deep look. An alarm is listed in its

@@ -194,7 +194,7 @@ func (w *worker) end(l *look, err error) {
 		w.plan.failures++
 		w.plan.look = time.Now().Add(min(every, backoff))
 	}
-	w.rec.metrics.looked(w.name, err)
+	w.rec.metrics.looked(w.name, err, l.reason != "")
 }
 
 // rest waits until something is due, or somebody has something to say.

@@ -475,7 +475,7 @@ func TestTheOpenAPIDocumentDescribesEveryRoute(t *testing.T) {
 		"PATCH /api/v1/apps/{app_key}", "PATCH /api/v1/sources/{name}", "PATCH /api/v1/subscriptions/{id}",
 		"POST /api/v1/apps", "POST /api/v1/apps/{app_key}/disable", "POST /api/v1/apps/{app_key}/enable", "POST /api/v1/apps/{app_key}/rotate",
 		"POST /api/v1/quarantine/{id}/inject", "POST /api/v1/sources", "POST /api/v1/sources/{name}/pause",
-		"POST /api/v1/sources/{name}/reconcile", "POST /api/v1/sources/{name}/resume",
+		"POST /api/v1/sources/{name}/reconcile", "POST /api/v1/sources/{name}/resume", "POST /api/v1/sources/{name}/rotate",
 		"POST /api/v1/subscriptions", "POST /api/v1/subscriptions/{id}/dead-letters/{seq}/resend", "POST /api/v1/subscriptions/{id}/pause",
 		"POST /api/v1/subscriptions/{id}/replay", "POST /api/v1/subscriptions/{id}/resume", "POST /api/v1/subscriptions/{id}/rotate",
 		"POST /api/v1/subscriptions/{id}/test", "POST /api/v1/tokens", "PUT /api/v1/apps/{app_key}/subscription",
