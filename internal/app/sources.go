@@ -79,14 +79,18 @@ func (s sourceStates) Reconcile(ctx context.Context, name string) (gatecast.Stat
 // kept is the quarantine, and the way back out of it.
 type kept struct {
 	*quarantine.Store
-	receiver *push.Receiver
+	receiver   *push.Receiver
+	reconciler *reconcile.Reconciler
 }
 
 // Inject understands something as if it came from its source now, and stores it.
 func (k kept) Inject(ctx context.Context, q gatecast.Quarantined) (gatecast.Receipt, error) {
+	if _, row := reconcile.RowKind(&q); row {
+		return k.reconciler.Inject(ctx, q)
+	}
 	return k.receiver.Inject(ctx, q)
 }
 
 func (p *parts) upstreamsAPI() api.Upstreams {
-	return api.Upstreams{Sources: p.registry, States: sourceStates{p}, Quarantine: kept{p.sources.quarantine, p.sources.receiver}}
+	return api.Upstreams{Sources: p.registry, States: sourceStates{p}, Quarantine: kept{p.sources.quarantine, p.sources.receiver, p.sources.reconciler}}
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -44,7 +43,7 @@ func (l *look) taker(kind gatecast.Kind) func(context.Context, []jsontext.Value)
 func (l *look) row(kind gatecast.Kind, row jsontext.Value) string {
 	e, n, err := l.read(kind, row)
 	if err != nil {
-		return l.setAside(row, err)
+		return l.setAside(kind, row, err)
 	}
 	if kind == gatecast.Record {
 		l.count.records++
@@ -55,13 +54,10 @@ func (l *look) row(kind gatecast.Kind, row jsontext.Value) string {
 	} else if !e.At.IsZero() && e.At.Before(l.alarmsFrom()) {
 		return e.ID
 	}
-	if own := l.source.Settings.Company; own != 0 && n.Company != 0 && n.Company != own {
+	if l.foreign(n) {
 		return e.ID
 	}
-	k := key{Kind: kind, ID: n.ID}
-	if kind == gatecast.Alarm {
-		k.Status = n.Status
-	}
+	k := keyOfRow(kind, n)
 	if l.inside[e.ID] || l.w.audit.has(k) {
 		return e.ID
 	}
@@ -78,7 +74,7 @@ func (l *look) read(kind gatecast.Kind, row jsontext.Value) (gatecast.Event, sen
 	}
 	n := senselink.NumbersOf(data)
 	if n.ID <= 0 {
-		return gatecast.Event{}, n, errors.New("the row has no number: nobody can say whether it is here already")
+		return gatecast.Event{}, n, gatecast.Errorf(gatecast.Invalid, "the row has no number: nobody can say whether it is here already")
 	}
 	body := append(strconv.AppendInt([]byte(`{"code":`), int64(kind), 10), `,"data":`...)
 	body = append(append(body, data...), '}')
@@ -93,8 +89,12 @@ func (l *look) read(kind gatecast.Kind, row jsontext.Value) (gatecast.Event, sen
 
 // setAside gives a row that cannot be understood to the quarantine, once, and
 // returns what tells it from others.
-func (l *look) setAside(row jsontext.Value, why error) string {
+func (l *look) setAside(kind gatecast.Kind, row jsontext.Value, why error) string {
 	sum := sha256.Sum256(row)
+	id := "#" + hex.EncodeToString(sum[:])
+	if l.corrected(kind, row) {
+		return id
+	}
 	if !l.rubbish[sum] {
 		l.count.nameless++
 		if len(l.rubbish) < mostAside {
@@ -102,10 +102,10 @@ func (l *look) setAside(row jsontext.Value, why error) string {
 		}
 	}
 	if l.w.aside.add(sum) {
-		l.w.rec.Quarantine.Put(l.source.Name, "a row of a list: "+why.Error(), row)
+		l.w.rec.Quarantine.Put(l.source.Name, rowReason(kind)+why.Error(), row)
 		l.w.rec.metrics.nameless.WithLabelValues(l.source.Name).Inc()
 	}
-	return "#" + hex.EncodeToString(sum[:])
+	return id
 }
 
 // store stores what was found, in order of time. What has been pushed while the
@@ -151,7 +151,7 @@ func (l *look) append(ctx context.Context, some []missing) error {
 	case !hopeless(err):
 		return fmt.Errorf("store what was missing: %w", err)
 	case len(some) == 1:
-		l.setAside(senselink.AppendPush(nil, &some[0].event), err)
+		l.setAside(some[0].key.Kind, senselink.AppendPush(nil, &some[0].event), err)
 		return nil
 	}
 	for i := range some {

@@ -247,7 +247,7 @@ func TestWhatWasSeenAndIsGoneBeforeItCouldBeStoredIsLost(t *testing.T) {
 
 func TestARowThatCannotBeUnderstoodGoesToTheQuarantineOnceAndKeepsNobodyOut(t *testing.T) {
 	at(t, Options{}, func(t *testing.T, s *site) {
-		for _, raw := range []string{`{"id":1,"signTime":"soon"}`, `{"sn":"S","signTime":7}`, `7`, `{"id":2,"groups":{}}`} {
+		for _, raw := range []string{`{"id":12,"signTime":"soon"}`, `{"sn":"S","signTime":7}`, `7`, `{"id":13,"groups":{}}`} {
 			s.up.addRaw(raw)
 		}
 		s.up.add(gatecast.Record, 0)

@@ -44,6 +44,7 @@ type shared struct {
 	source  *gatecast.Source
 	note    note                    // nobody changes what it points to
 	tickets []*ticket               // of those who wait for a look that has not begun
+	errands []*errand               // rows that somebody wants to be stored; as many as have asked
 	since   time.Time               // of the connection that there is; zero: none was heard of
 	wanted  bool                    // a look should begin now
 	leave   context.CancelCauseFunc // ends the look under way; nil: there is none
@@ -88,6 +89,7 @@ func (w *worker) run(ctx context.Context) {
 			w.keep(ctx)
 			w.plan.save = now.Add(w.rec.opts.SaveEvery)
 		}
+		w.runErrands(ctx)
 		if w.due(now) {
 			w.look(ctx)
 		}
