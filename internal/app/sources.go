@@ -2,12 +2,14 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"path/filepath"
 	"sync"
 	"time"
 
 	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/egress"
 	"github.com/gatecast/gatecast/internal/quarantine"
 	"github.com/gatecast/gatecast/internal/source/pull"
 	"github.com/gatecast/gatecast/internal/source/push"
@@ -24,10 +26,18 @@ type upstreams struct {
 }
 
 func (p *parts) buildUpstreams(zone *time.Location) (u upstreams, err error) {
-	u.quarantine, err = quarantine.Open(quarantine.Options{Dir: filepath.Join(p.dataDir, "quarantine"), Log: p.log})
+	cfg := p.cfg.Sources
+	u.quarantine, err = quarantine.Open(quarantine.Options{
+		Dir: filepath.Join(p.dataDir, "quarantine"), MaxItems: cfg.QuarantineItems, MaxBytes: int64(cfg.QuarantineSize), Log: p.log,
+	})
 	if err != nil {
 		return u, fmt.Errorf("open the quarantine: %w", err)
 	}
+	roots, err := egress.Roots(cfg.CAFile)
+	if err != nil {
+		return u, fmt.Errorf("read sources.ca_file: %w", err)
+	}
+	trust := &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	decode := ingestOptions(p.cfg, zone, p.log).Decode
 	// Each of the two tells the other something. Neither does before they run.
 	var follower *pull.Follower
@@ -35,6 +45,7 @@ func (p *parts) buildUpstreams(zone *time.Location) (u upstreams, err error) {
 		reconcile.Parts{Sources: p.registry, Journal: p.journal, Hub: p.hub, Quarantine: u.quarantine},
 		reconcile.Options{
 			Dir: filepath.Join(p.dataDir, "sources"), Decode: decode, Log: p.log,
+			TLS: trust, Size: cfg.PageSize, PerSecond: cfg.AsksPerSecond, Timeout: cfg.AskTimeout, Margin: cfg.Margin, DeepEvery: cfg.DeepEvery,
 			Suspect: func(name, why string) { follower.Suspect(name, why) },
 		},
 	)
@@ -43,7 +54,10 @@ func (p *parts) buildUpstreams(zone *time.Location) (u upstreams, err error) {
 	}
 	follower = pull.New(
 		pull.Parts{Sources: p.registry, Journal: p.journal, Quarantine: u.quarantine},
-		pull.Options{Decode: decode, StoreTimeout: p.cfg.Ingest.StoreTimeout, OnConnect: u.reconciler.Connected, Log: p.log},
+		pull.Options{
+			Decode: decode, StoreTimeout: p.cfg.Ingest.StoreTimeout, OnConnect: u.reconciler.Connected, Log: p.log, TLS: trust,
+			DialTimeout: cfg.DialTimeout, DeadAfter: cfg.DeadAfter, LoginsPerMinute: cfg.LoginsPerMinute, MaxPause: cfg.RetryMax,
+		},
 	)
 	u.follower, u.receiver = follower, push.NewReceiver(p.ingest, p.registry, u.quarantine)
 	return u, nil

@@ -41,9 +41,9 @@ func (c *clock) latest(at time.Time) time.Time { return at.Add(c.most) }
 // difference that may be none is none.
 func (c *clock) ours(at time.Time) time.Time {
 	switch {
-	case c.least > margin:
+	case c.told && c.least > 0:
 		return at.Add(-c.least)
-	case c.told && c.most < -margin:
+	case c.told && c.most < 0:
 		return at.Add(-c.most)
 	}
 	return at

@@ -33,6 +33,9 @@ type fakeJournal struct {
 
 func newFakeJournal() *fakeJournal { return &fakeJournal{epoch: "e1", first: 1} }
 
+// margin is the default one.
+const margin = 5 * time.Second
+
 // dedup is as long as the journal knows an ID again.
 const dedup = time.Hour
 

@@ -12,7 +12,6 @@ import (
 
 const (
 	overlap   = 2 * time.Minute    // of two looks, for what a source lists a little late
-	margin    = 5 * time.Second    // between the newest that is listed and what is said to be complete
 	deepMost  = 24 * time.Hour     // how far back a deep look goes
 	alarmAge  = 7 * 24 * time.Hour // how long after it began an alarm's states are looked for
 	day       = 24 * time.Hour
@@ -266,7 +265,7 @@ func (l *look) complete(n *note) {
 	// If the source's clock was set back, what comes is older than what was
 	// said to be complete.
 	back := l.clock.told && l.clock.latest(l.start).Before(n.Through)
-	if through := l.clock.earliest(l.start).Add(-margin).Round(0).UTC(); through.After(n.Through) || back {
+	if through := l.clock.earliest(l.start).Add(-l.w.rec.opts.Margin).Round(0).UTC(); through.After(n.Through) || back {
 		n.Through = through
 	}
 	n.Proof = proof{Settings: l.w.print(l.source), Record: l.proven}

@@ -60,7 +60,7 @@ type seen struct {
 func (l *look) know() {
 	l.seen.listed = make(map[int64]bool)
 	for _, s := range l.w.audit.recent {
-		if s.At.Before(l.start.Add(-2 * margin)) {
+		if s.At.Before(l.start.Add(-2 * l.w.rec.opts.Margin)) {
 			l.seen.known = append(l.seen.known, s)
 		}
 	}

@@ -38,7 +38,7 @@ func (s *site) says(t *testing.T, through time.Time, withheld, failed string) {
 }
 
 func TestAFirstLookInTheWrongZoneStatesNothing(t *testing.T) {
-	for hours := -26; hours <= 26; hours++ {
+	for _, hours := range []int{-26, -12, -9, -1, 0, 1, 5, 9, 14, 26} {
 		for _, ago := range []time.Duration{time.Minute, 3 * time.Hour, 20 * time.Hour, 30 * time.Hour, 80 * 24 * time.Hour} {
 			firstLook(t, func(t *testing.T, s *site) {
 				s.up.habits.zone = time.FixedZone("", hours*60*60)

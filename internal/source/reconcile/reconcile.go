@@ -21,6 +21,7 @@ package reconcile
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"iter"
 	"log/slog"
@@ -79,10 +80,12 @@ type Options struct {
 	Dir    string            // of the files with what is known of each source; made if missing
 	Decode senselink.Options // limits, numbering, and the zone of sources that name none
 
-	Transport http.RoundTripper // default: one of its own, with the system's certificate authorities
+	Transport http.RoundTripper // default: one of its own
+	TLS       *tls.Config       // for https, of the default transport; default: the system's certificate authorities
 	Size      int               // rows of a list asked for at once, at most 1000; default 200
 	PerSecond float64           // questions to one source a second; default 5
 	Timeout   time.Duration     // for an answer; default 30 s
+	Margin    time.Duration     // between the newest that is listed and what is said to be complete; default 5 s
 	DeepEvery time.Duration     // between two looks that go back a day, or REST.Lookback if that is less; default 6 h
 	SaveEvery time.Duration     // between two writes of what the journal has of a source; default 10 s
 
@@ -102,6 +105,7 @@ func (o Options) withDefaults() Options {
 	o.Size = cmp.Or(o.Size, 200)
 	o.PerSecond = cmp.Or(o.PerSecond, 5)
 	o.Timeout = cmp.Or(o.Timeout, 30*time.Second)
+	o.Margin = cmp.Or(o.Margin, 5*time.Second)
 	o.DeepEvery = cmp.Or(o.DeepEvery, 6*time.Hour)
 	o.SaveEvery = cmp.Or(o.SaveEvery, 10*time.Second)
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
@@ -130,7 +134,7 @@ type Reconciler struct {
 // Invalid if an option cannot stand, and Unavailable if the directory cannot be made.
 func New(p Parts, o Options) (*Reconciler, error) {
 	o = o.withDefaults()
-	if o.Dir == "" || o.Size < 2 || o.Size > 1000 || o.PerSecond <= 0 {
+	if o.Dir == "" || o.Size < 2 || o.Size > 1000 || o.PerSecond <= 0 || o.Margin < 0 {
 		return nil, gatecast.Errorf(gatecast.Invalid, "reconciling needs a directory, 2 to 1000 rows at once, and a rate above zero")
 	}
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {

@@ -47,7 +47,7 @@ func newClient(o Options) *http.Client {
 	if tr == nil {
 		tr = &http.Transport{
 			Proxy:       http.ProxyFromEnvironment,
-			DialContext: (&net.Dialer{Timeout: o.Timeout}).DialContext, TLSHandshakeTimeout: o.Timeout,
+			DialContext: (&net.Dialer{Timeout: o.Timeout}).DialContext, TLSHandshakeTimeout: o.Timeout, TLSClientConfig: o.TLS,
 			MaxIdleConnsPerHost: 1, IdleConnTimeout: 90 * time.Second, ForceAttemptHTTP2: true,
 		}
 	}
