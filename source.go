@@ -105,7 +105,7 @@ const (
 
 // Statement is what is known of a source's completeness.
 type Statement struct {
-	Through time.Time // every event the source has of before is in the journal; zero: nothing can be said
+	Through time.Time // every event of before that the source had by then is in the journal; zero: nothing can be said
 	Looked  time.Time // when it was last asked
 	Error   string    // why the latest look failed; empty if it did not
 	// Withheld is why the latest look, which did not fail, has not moved Through:

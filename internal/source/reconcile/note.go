@@ -91,7 +91,7 @@ func (n *note) statement(settings string) gatecast.Statement {
 	}
 	if n.Proof.Settings != settings {
 		st.Through = time.Time{}
-		if !n.Through.IsZero() && st.Withheld == "" {
+		if !n.Through.IsZero() && st.Withheld == "" && st.Error == "" {
 			st.Withheld = "the server was not asked by its present settings yet"
 		}
 	}

@@ -9,13 +9,21 @@
 //
 // # What a statement says
 //
-// [gatecast.Statement.Through] is a moment up to which every event that the
-// source listed was found in the journal or stored in it, or, if it could not be
-// understood, was put into the quarantine. It
-// begins with the first look, which goes back REST.Lookback. A source may
-// learn of an event long after it happened, from a device that was offline: the
-// push brings it, or if that fails a deep look. An alarm is listed in its
-// present state only, and looked for until a week after it began.
+// [gatecast.Statement.Through] is a moment, by the source's clock or ours,
+// whichever is behind. Every event of before it that the source had by then was
+// found in the journal or stored in it, or, if it could not be understood, was
+// put into the quarantine; of an alarm it is the state that it had. It begins
+// with the first look, which goes back REST.Lookback.
+//
+// A list proves nothing by itself: the answer to a question about the wrong
+// hours looks as if nothing were missing. proof.go says what is asked for, and
+// when nothing is stated.
+//
+// A source may learn of an event long after it happened, from a device that was
+// offline. Until then it did not have it. The push brings it; if that fails, its
+// number is missed where that is rare (see gaps.go), and else a deep look finds
+// it. An alarm is listed in its present state only, and looked for until a week
+// after it began.
 package reconcile
 
 import (
