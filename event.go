@@ -63,6 +63,7 @@ type Event struct {
 	At     time.Time // when it happened by the device's clock, to the second; zero if not told
 	Stored time.Time // when gatecast accepted it, to the millisecond, UTC
 	Source string    // the door it came in by: "push", "mqtt", "sim", "gatecast" or an upstream's name
+	Late   bool      // filled in by asking its source, which had not pushed it
 	Data   []byte    // the vendor's data object: JSON, key order as it came
 }
 

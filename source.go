@@ -12,6 +12,7 @@ type Source struct {
 	Name     string // 1 to 32 of a-z, 0-9 and '-', a letter first; part of its events' IDs, so it never changes
 	Settings SourceSettings
 	Token    string // [SourceSubscription]: the secret end of the URL that the server posts to
+	Former   Secret // [SourceSubscription]: the token before it, good until it expires; zero: there is none
 	Paused   string // why nothing is taken from it until somebody resumes it; empty: it is not paused
 	Created  time.Time
 }
@@ -120,9 +121,14 @@ const (
 
 // Statement is what is known of a source's completeness.
 type Statement struct {
-	Through time.Time // every event the source has of before is in the journal; zero: nothing can be said
+	Through time.Time // every event of before that the source had by then is in the journal; zero: nothing can be said
 	Looked  time.Time // when it was last asked
 	Error   string    // why the latest look failed; empty if it did not
-	Filled  uint64    // events that the push missed and a look has filled in, ever
-	Lost    uint64    // events that the source had and lost before they could be fetched, as far as their numbers tell, ever
+	// Withheld is why the latest look, which did not fail, has not moved Through:
+	// nobody can say what its answers are worth. Empty if it has.
+	Withheld string
+	Filled   uint64 // events that the push missed and a look has filled in, ever
+	Lost     uint64 // events that the source had and lost before they could be fetched, as far as their numbers tell, ever
+	SetAside uint64 // rows of the latest look that could not be understood; they are in the quarantine
+	NotOurs  uint64 // numbers between those of its events that it lists nothing under: other companies', or never given
 }

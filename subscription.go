@@ -35,7 +35,7 @@ type SubscriptionSettings struct {
 	Headers     map[string]string // sent with each request, at most 32; values are secrets
 	Auth        ReceiverAuth
 	EventType   EventTypeForm // default EventTypeNumber
-	OwnFields   bool          // the body carries "seq" and "epoch" too
+	OwnFields   bool          // the body carries "seq", "epoch" and, of a late event, "late" too
 	MarkReplay  bool          // what is sent late carries the header gatecast-replay
 	Ed25519     bool          // requests are signed by v1a too
 	Batch       Batch

@@ -23,7 +23,7 @@ type message struct {
 // number is what a push carries for those who asked for it.
 type number struct {
 	Position
-	replay bool
+	replay, late bool
 }
 
 // begin is where a connection's pushes begin.
@@ -43,6 +43,7 @@ type envelope struct {
 	Seq    json.RawMessage `json:"seq"`
 	Epoch  json.RawMessage `json:"epoch"`
 	Replay json.RawMessage `json:"replay"`
+	Late   json.RawMessage `json:"late"`
 }
 
 // number returns zero if seq or epoch are missing or of a strange form.
@@ -53,7 +54,7 @@ func (env *envelope) number() number {
 	if errSeq != nil || errEpoch != nil || n.Seq == 0 || n.Epoch == "" {
 		return number{}
 	}
-	n.replay = string(env.Replay) == "true"
+	n.replay, n.late = string(env.Replay) == "true", string(env.Late) == "true"
 	return n
 }
 

@@ -12,7 +12,8 @@ import (
 
 // Event is one event as the server pushed it. Its ID is made from what was
 // pushed ("record:DEVICE:ID"), so the same event has the same ID whenever it
-// comes; Seq, Stored and Source do not travel and are empty.
+// comes; Seq, Stored and Source do not travel and are empty, and Late is told to
+// [Client.Subscribe] alone.
 type Event struct {
 	gatecast.Event
 

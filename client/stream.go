@@ -213,7 +213,7 @@ func (s *stream) push(ctx context.Context, m message) error {
 	if verdict != fresh {
 		return nil
 	}
-	e.Seq = n.Seq
+	e.Seq, e.Late = n.Seq, n.late
 	return s.hand(ctx, &Delivery{Event: *e, Epoch: n.Epoch, Replay: n.replay}, at)
 }
 

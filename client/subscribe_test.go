@@ -107,7 +107,7 @@ func TestAnEventThatWasNotAcknowledgedComesAgain(t *testing.T) {
 				if d.Seq != 3 { // a hole, which the cursor must not pass
 					d.Ack()
 				}
-				if d.Replay != true || d.Epoch != "E1" || d.ID == "" {
+				if d.Replay != true || d.Late != (d.Seq == 3) || d.Epoch != "E1" || d.ID == "" {
 					t.Errorf("delivery %+v", d)
 				}
 				if d.Seq == 5 {

@@ -49,7 +49,7 @@ func (v *vault) add(n int) {
 	for range n {
 		seq := len(v.events) + 1
 		data := `{"id":` + strconv.Itoa(seq) + `,"name":"` + v.epoch + `","sn":"SPSP-1","signTime":1569725174}`
-		v.events = append(v.events, gatecast.Event{Seq: gatecast.Seq(seq), Kind: gatecast.Record, Data: []byte(data)})
+		v.events = append(v.events, gatecast.Event{Seq: gatecast.Seq(seq), Kind: gatecast.Record, Late: seq == 3, Data: []byte(data)})
 	}
 	v.ring()
 }

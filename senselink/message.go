@@ -63,7 +63,7 @@ func appendData(dst []byte, e *gatecast.Event) []byte {
 
 // AppendNumbered appends the push of e for a client that asked for numbers:
 // with "seq", "epoch" and, if it was accepted before the client connected,
-// "replay" before the data.
+// "replay" before the data; and with "late" if it was.
 func AppendNumbered(dst []byte, e *gatecast.Event, epoch string, replay bool) []byte {
 	dst = append(appendHead(dst, e), `","seq":`...)
 	dst = strconv.AppendUint(dst, uint64(e.Seq), 10)
@@ -71,6 +71,9 @@ func AppendNumbered(dst []byte, e *gatecast.Event, epoch string, replay bool) []
 	dst, _ = jsontext.AppendQuote(dst, epoch) // fails only on what is not UTF-8; an epoch is ASCII
 	if replay {
 		dst = append(dst, `,"replay":true`...)
+	}
+	if e.Late {
+		dst = append(dst, `,"late":true`...)
 	}
 	return appendData(dst, e)
 }

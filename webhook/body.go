@@ -11,7 +11,7 @@ import (
 // Form is how a subscriber wants its bodies. The zero value is the vendor's form.
 type Form struct {
 	EventTypeString bool   // eventType is "30000" instead of 30000
-	OwnFields       bool   // "seq" and "epoch" stand before data
+	OwnFields       bool   // "seq", "epoch" and, of a late event, "late" stand before data
 	Epoch           string // of the journal; used with OwnFields only
 }
 
@@ -43,6 +43,9 @@ func AppendBody(dst []byte, e *gatecast.Event, f Form) []byte {
 		dst = strconv.AppendUint(dst, uint64(e.Seq), 10)
 		dst = append(dst, `,"epoch":`...)
 		dst, _ = jsontext.AppendQuote(dst, f.Epoch) // an epoch is ASCII
+		if e.Late {
+			dst = append(dst, `,"late":true`...)
+		}
 	}
 	dst = append(dst, `,"data":`...)
 	if len(e.Data) == 0 {

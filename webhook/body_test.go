@@ -44,6 +44,29 @@ func TestTheBodyIsTheVendorsWithDataByteForByte(t *testing.T) {
 	}
 }
 
+func TestThatAnEventIsLateIsToldOnlyToWhoAskedForOwnFields(t *testing.T) {
+	e := sample()
+	for _, c := range []struct {
+		form Form
+		late bool
+		told bool
+	}{
+		{Form{}, true, false},
+		{Form{EventTypeString: true, Epoch: "E1"}, true, false},
+		{Form{OwnFields: true, Epoch: "E1"}, true, true},
+		{Form{OwnFields: true, Epoch: "E1"}, false, false},
+	} {
+		e.Late = c.late
+		body := AppendBody(nil, e, c.form)
+		if told := bytes.Contains(body, []byte(`"epoch":"E1","late":true,"data":`)); told != c.told || bytes.Contains(body, []byte("late")) != c.told {
+			t.Errorf("%+v, late %v: %s", c.form, c.late, body)
+		}
+		if m, err := Parse(body); err != nil || m[0].Late != c.told {
+			t.Errorf("%s is read as %+v, %v", body, m, err)
+		}
+	}
+}
+
 func TestSendTimeIsWhenItHappenedOrElseWhenItWasStored(t *testing.T) {
 	e := sample()
 	for _, c := range []struct {

@@ -21,6 +21,7 @@ type Message struct {
 	SendTime  time.Time          // when it happened, UTC; zero if nobody told
 	Seq       uint64             // place in gatecast's journal; 0 unless the subscription has own_fields
 	Epoch     string             // of that journal; empty likewise
+	Late      bool               // gatecast had to ask for it, the server it comes from had not pushed it; false likewise
 	Data      stdjson.RawMessage // an object; what is in it depends on EventType
 }
 
@@ -61,6 +62,7 @@ type wire struct {
 	SendTime  int64          `json:"sendTime"`
 	Seq       uint64         `json:"seq"`
 	Epoch     string         `json:"epoch"`
+	Late      bool           `json:"late"`
 	Data      jsontext.Value `json:"data"`
 }
 
@@ -78,7 +80,7 @@ func (w *wire) message(m *Message, index int) error {
 	case w.Data.Kind() != '{':
 		return invalid(index, "/data", "an object")
 	}
-	m.EventType, m.MessageID, m.Seq, m.Epoch = int(n), w.MessageID, w.Seq, w.Epoch
+	m.EventType, m.MessageID, m.Seq, m.Epoch, m.Late = int(n), w.MessageID, w.Seq, w.Epoch, w.Late
 	m.Data = stdjson.RawMessage(w.Data)
 	if w.SendTime != 0 {
 		m.SendTime = time.UnixMilli(w.SendTime).UTC()

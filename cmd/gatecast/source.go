@@ -40,6 +40,7 @@ func sourceCommand(t terminal) *cli.Command {
 			sourceReconcile(t),
 			sourceURL(t),
 			sourceSubscribe(t),
+			sourceRotate(t),
 			{
 				Name: "delete", Usage: "Take nothing from a source any more, and forget its settings; its events stay", ArgsUsage: "NAME", Flags: remoteFlags(lossFlag()),
 				Action: func(ctx context.Context, c *cli.Command) error { return deleteSource(ctx, t, c) },
@@ -65,6 +66,7 @@ type sourceView struct {
 	Description string      `json:"description"`
 	Created     time.Time   `json:"created"`
 	Path        string      `json:"path"`
+	Former      *time.Time  `json:"former_path_until"`
 	State       sourceState `json:"state"`
 	Freshness   freshView   `json:"freshness"`
 }

@@ -146,6 +146,34 @@ func showNewSource(t terminal, c *cli.Command, base string, answer []byte, src s
 	return nil
 }
 
+func sourceRotate(t terminal) *cli.Command {
+	return &cli.Command{
+		Name: "rotate", Usage: "Give a source that posts a new URL; the old one is good for a while", ArgsUsage: "NAME",
+		Description: `Set the URL that is printed as that of the server's event subscription while the old one is
+still good: a server of the vendor's that was refused once posts nothing more.`,
+		Flags: remoteFlags(&cli.StringFlag{Name: "overlap", Value: "24h", Usage: "how long the old URL is good too"}),
+		Action: func(ctx context.Context, c *cli.Command) error {
+			a, err := oneArgument(c)
+			if err != nil {
+				return err
+			}
+			var src sourceView
+			body, err := a.call(ctx, http.MethodPost, sourcePath(c.Args().First(), "rotate"), map[string]string{"overlap": c.String("overlap")}, &src)
+			if err != nil {
+				return atFlag(err, map[string]string{"overlap": "--overlap"})
+			}
+			if c.Bool("json") {
+				return printJSON(t.out, body)
+			}
+			pairs := []string{"name", clean(src.Name), "post to", clean(a.base + src.Path)}
+			if src.Former != nil {
+				pairs = append(pairs, "old URL", "good until "+timeText(*src.Former))
+			}
+			return properties(t.out, pairs...)
+		},
+	}
+}
+
 // onThisMachine reports whether a host is one that no other machine reaches.
 func onThisMachine(host string) bool {
 	ip := net.ParseIP(host)

@@ -16,11 +16,14 @@ const lookEvery = time.Second
 
 // statementView is what is known of a source's completeness.
 type statementView struct {
-	Through *time.Time `json:"complete_through"`
-	Looked  *time.Time `json:"looked"`
-	Error   string     `json:"error"`
-	Filled  uint64     `json:"filled"`
-	Lost    uint64     `json:"lost"`
+	Through  *time.Time `json:"complete_through"`
+	Looked   *time.Time `json:"looked"`
+	Error    string     `json:"error"`
+	Withheld string     `json:"withheld"`
+	Filled   uint64     `json:"filled"`
+	Lost     uint64     `json:"lost"`
+	SetAside uint64     `json:"set_aside"`
+	NotOurs  uint64     `json:"not_ours"`
 }
 
 // since reports whether the latest look began at a time or later.

@@ -79,6 +79,9 @@ func showSource(t terminal, c *cli.Command, body []byte, src sourceView) error {
 	if src.Company != 0 {
 		pairs[len(pairs)-1] = fmt.Sprint(src.Company)
 	}
+	if src.Former != nil {
+		pairs = append(pairs, "old URL", "good until "+timeText(*src.Former))
+	}
 	pairs = append(pairs, src.restPairs()...)
 	pairs = append(pairs, "created", timeText(src.Created))
 	pairs = append(pairs, src.State.pairs()...)
@@ -124,5 +127,26 @@ func (s *statementView) pairs() []string {
 	if s.Error != "" {
 		pairs = append(pairs, "which failed", clean(s.Error))
 	}
-	return append(pairs, "filled in", fmt.Sprintf("%d events", s.Filled), "lost", fmt.Sprintf("%d events", s.Lost))
+	if s.Withheld != "" {
+		pairs = append(pairs, "not stated", clean(s.Withheld))
+	}
+	if s.SetAside > 0 {
+		pairs = append(pairs, "set aside", fmt.Sprintf("%d rows that could not be understood: gatecast quarantine list", s.SetAside))
+	}
+	return append(pairs, s.gapPairs()...)
+}
+
+// gapPairs puts into words what has become of what was missing.
+func (s *statementView) gapPairs() []string {
+	pairs := []string{"filled in", "nothing: all that it had was pushed", "lost", "nothing, as far as numbers tell", "gaps in numbers", "none"}
+	if s.Filled > 0 {
+		pairs[1] = fmt.Sprintf("%d events that it had not pushed", s.Filled)
+	}
+	if s.Lost > 0 {
+		pairs[3] = fmt.Sprintf("%d events that it no longer had when it was asked", s.Lost)
+	}
+	if s.NotOurs > 0 {
+		pairs[5] = fmt.Sprintf("%d, under which it lists nothing: not ours, or never given", s.NotOurs)
+	}
+	return pairs
 }

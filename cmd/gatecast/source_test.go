@@ -66,6 +66,27 @@ func TestAServerThatPostsIsSaidTheURLToSet(t *testing.T) {
 	}
 }
 
+func TestTheOldURLOfASourceIsGoodForAWhile(t *testing.T) {
+	s := newSite(t, httptest.NewServer)
+	s.run("source", "add", "yard", "--kind", "subscription")
+	old := s.source(t, "yard").Token
+	status, out, errs := s.run("source", "rotate", "yard", "--overlap", "2h")
+	src := s.source(t, "yard")
+	want := "name     yard\npost to  " + s.http.URL + "/ingest/senselink/" + src.Token + "\nold URL  good until " + timeText(src.Former.Expires) + "\n"
+	if diff := cmp.Diff(want, out); diff != "" || status != 0 || src.Token == old {
+		t.Errorf("status %d, %s, %s", status, errs, diff)
+	}
+	if _, out, _ := s.run("source", "show", "yard"); !strings.Contains(out, "good until") || strings.Contains(out, src.Token) {
+		t.Errorf("show: %s", out)
+	}
+	if status, out, _ := s.run("source", "rotate", "yard", "--overlap", "0s"); status != 0 || strings.Contains(out, "old URL") {
+		t.Errorf("at once: status %d, %s", status, out)
+	}
+	if status, _, errs := s.run("source", "rotate", "yard", "--overlap", "soon"); status == 0 || !strings.HasPrefix(errs, "gatecast: --overlap:") {
+		t.Errorf("status %d, %s", status, errs)
+	}
+}
+
 func TestEveryFlagOfASourceReachesTheServer(t *testing.T) {
 	s := newSite(t, httptest.NewServer)
 	s.addSource(t, "--kind", "websocket", "--company", "7", "--description", "東門", "--rest", "http://10.1.2.3:9000", "--rest-style", "v4",
@@ -210,11 +231,12 @@ func TestHowASourceStandsIsTold(t *testing.T) {
 	}
 	s.other.state = gatecast.SourceState{
 		Status: gatecast.SourceRefused, Since: at, Reason: "sign\x1b[31m error", LastEvent: at, LastSign: at.Add(time.Second), Events: 12, Rubbish: 3,
-		Statement: gatecast.Statement{Through: at.Add(-time.Hour), Looked: at, Error: "HTTP 500", Filled: 4, Lost: 2},
+		Statement: gatecast.Statement{Through: at.Add(-time.Hour), Looked: at, Error: "HTTP 500", Withheld: "nothing\x1b[31m is listed", Filled: 4, Lost: 2, NotOurs: 13},
 	}
 	_, out, _ = s.run("source", "show", "office")
 	for _, line := range []string{
-		"complete through +2026-01-02 02:04:05", "last asked +2026-01-02 03:04:05", "which failed +HTTP 500", "filled in +4 events", "lost +2 events",
+		"complete through +2026-01-02 02:04:05", "last asked +2026-01-02 03:04:05", "which failed +HTTP 500", "filled in +4 events that it had not pushed", "lost +2 events that it no longer had when it was asked",
+		`not stated +nothing�\[31m is listed`, "gaps in numbers +13, under which it lists nothing: not ours, or never given",
 		"status +refused since 2026-01-02 03:04:05", `reason +sign�\[31m error`, "last event +2026-01-02 03:04:05", "last sign +2026-01-02 03:04:06",
 		"events +12 since the start", "not understood +3 since the start",
 	} {
@@ -230,7 +252,8 @@ func TestTheEndOfALookIsWaitedFor(t *testing.T) {
 	at := time.Now().Add(time.Hour)
 	s.other.statement = gatecast.Statement{Through: at, Looked: at, Filled: 4}
 	status, out, errs := s.run("source", "reconcile", "office")
-	want := "complete through  " + timeText(at) + "\nlast asked        " + timeText(at) + "\nfilled in         4 events\nlost              0 events\n"
+	want := "complete through  " + timeText(at) + "\nlast asked        " + timeText(at) + "\nfilled in         4 events that it had not pushed\n" +
+		"lost              nothing, as far as numbers tell\ngaps in numbers   none\n"
 	if diff := cmp.Diff(want, out); diff != "" || status != 0 || errs != "" {
 		t.Errorf("status %d, %s, %s", status, errs, diff)
 	}
@@ -241,7 +264,7 @@ func TestTheEndOfALookIsWaitedFor(t *testing.T) {
 	s.other.state.Statement = gatecast.Statement{Looked: at.Add(-24 * time.Hour), Filled: 7}
 	s.other.left = 2
 	status, out, errs = s.run("source", "reconcile", "office")
-	if status != 0 || !strings.Contains(out, "filled in         7 events\n") || !strings.Contains(errs, "An interrupt ends the waiting") {
+	if status != 0 || !strings.Contains(out, "filled in         7 events that it had not pushed\n") || !strings.Contains(errs, "An interrupt ends the waiting") {
 		t.Errorf("a look that takes long: status %d, %s%s", status, out, errs)
 	}
 	s.other.state.Statement = gatecast.Statement{Error: "HTTP \x1b[31m500"}

@@ -47,7 +47,7 @@ func subSettings() []cli.Flag {
 		word(requests, "basic", "`USER:PASSWORD` to send with each request, or none"),
 		word(requests, "bearer", "`TOKEN` to send with each request"),
 		word(requests, "event-type", "how eventType stands in the body: number or string"),
-		toggle("own-fields", "let the body carry seq and epoch too"),
+		toggle("own-fields", "let the body carry seq, epoch and late too"),
 		toggle("mark-replay", "let what is sent late carry the header gatecast-replay"),
 		toggle("ed25519", "sign by v1a (ed25519) too"),
 	}

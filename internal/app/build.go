@@ -72,6 +72,7 @@ func build(ctx context.Context, cfg config.Config, o Options) (_ *parts, err err
 		KeyFile:          keyFile(cfg, p.dataDir),
 		Replicas:         cfg.Journal.Replicas,
 		MaxSubscriptions: cfg.Hooks.MaxSubscriptions,
+		MaxSources:       cfg.Sources.MaxSources,
 		Log:              o.Log,
 	})
 	if err != nil {

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"path/filepath"
 	"sync"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/gatecast/gatecast"
 	"github.com/gatecast/gatecast/internal/bucket"
+	"github.com/gatecast/gatecast/internal/egress"
 	"github.com/gatecast/gatecast/internal/quarantine"
 	"github.com/gatecast/gatecast/internal/source/pull"
 	"github.com/gatecast/gatecast/internal/source/push"
@@ -26,10 +28,18 @@ type upstreams struct {
 }
 
 func (p *parts) buildUpstreams(ctx context.Context, zone *time.Location) (u upstreams, err error) {
-	u.quarantine, err = quarantine.Open(quarantine.Options{Dir: filepath.Join(p.dataDir, "quarantine"), Log: p.log})
+	cfg := p.cfg.Sources
+	u.quarantine, err = quarantine.Open(quarantine.Options{
+		Dir: filepath.Join(p.dataDir, "quarantine"), MaxItems: cfg.QuarantineItems, MaxBytes: int64(cfg.QuarantineSize), Log: p.log,
+	})
 	if err != nil {
 		return u, fmt.Errorf("open the quarantine: %w", err)
 	}
+	roots, err := egress.Roots(cfg.CAFile)
+	if err != nil {
+		return u, fmt.Errorf("read sources.ca_file: %w", err)
+	}
+	trust := &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	var notes reconcile.Notes // in files
 	if p.cfg.Journal.URL != "" {
 		if u.turn, notes, err = p.openTurn(ctx); err != nil {
@@ -46,6 +56,7 @@ func (p *parts) buildUpstreams(ctx context.Context, zone *time.Location) (u upst
 		reconcile.Parts{Sources: p.registry, Journal: p.journal, Hub: p.hub, Quarantine: u.quarantine},
 		reconcile.Options{
 			Dir: filepath.Join(p.dataDir, "sources"), Notes: notes, Decode: decode, Log: p.log,
+			TLS: trust, Size: cfg.PageSize, PerSecond: cfg.AsksPerSecond, Timeout: cfg.AskTimeout, Margin: cfg.Margin, DeepEvery: cfg.DeepEvery,
 			Suspect: func(name, why string) { follower.Suspect(name, why); receiver.Suspect(name, why) },
 		},
 	)
@@ -54,7 +65,10 @@ func (p *parts) buildUpstreams(ctx context.Context, zone *time.Location) (u upst
 	}
 	follower = pull.New(
 		pull.Parts{Sources: p.registry, Journal: p.journal, Quarantine: u.quarantine},
-		pull.Options{Decode: decode, StoreTimeout: p.cfg.Ingest.StoreTimeout, OnConnect: u.reconciler.Connected, Log: p.log},
+		pull.Options{
+			Decode: decode, StoreTimeout: p.cfg.Ingest.StoreTimeout, OnConnect: u.reconciler.Connected, Log: p.log, TLS: trust,
+			DialTimeout: cfg.DialTimeout, DeadAfter: cfg.DeadAfter, LoginsPerMinute: cfg.LoginsPerMinute, MaxPause: cfg.RetryMax,
+		},
 	)
 	receiver = push.NewReceiver(p.ingest, p.registry, u.quarantine, push.ReceiverOptions{OnConnect: u.reconciler.Connected})
 	u.follower, u.receiver = follower, receiver
@@ -118,8 +132,9 @@ func (s sourceStates) Reconcile(ctx context.Context, name string) (gatecast.Stat
 // kept is the quarantine, and the way back out of it.
 type kept struct {
 	*quarantine.Store
-	receiver *push.Receiver
-	mqtt     *publishers
+	receiver   *push.Receiver
+	reconciler *reconcile.Reconciler
+	mqtt       *publishers
 }
 
 // Inject understands something as if it came from its source now, and stores it.
@@ -127,12 +142,16 @@ func (k kept) Inject(ctx context.Context, q gatecast.Quarantined) (gatecast.Rece
 	if k.mqtt.owns(q) {
 		return k.mqtt.server.Inject(ctx, q)
 	}
+	if _, row := reconcile.RowKind(&q); row {
+		return k.reconciler.Inject(ctx, q)
+	}
 	return k.receiver.Inject(ctx, q)
 }
 
 func (p *parts) upstreamsAPI() api.Upstreams {
 	return api.Upstreams{
-		Sources: p.registry, States: sourceStates{p}, Quarantine: kept{p.sources.quarantine, p.sources.receiver, &p.mqtt},
-		MQTT: p.registry, Online: p.mqtt.server.Online,
+		Sources: p.registry, States: sourceStates{p},
+		Quarantine: kept{p.sources.quarantine, p.sources.receiver, p.sources.reconciler, &p.mqtt},
+		MQTT:       p.registry, Online: p.mqtt.server.Online,
 	}
 }

@@ -27,6 +27,7 @@ type Config struct {
 	Hooks     Hooks     `toml:"hooks" desc:"Event subscriptions: events posted to subscribers' URLs."`
 	Devices   Devices   `toml:"devices" desc:"Whose silence means what: the devices that events come from."`
 	Canary    Canary    `toml:"canary" desc:"An event that the server sends itself, to see that events arrive."`
+	Sources   Upstreams `toml:"sources" desc:"SenseLink servers that events are taken from, and the quarantine of what could not be understood of them."`
 	Hub       Hub       `toml:"hub" desc:"The live fan-out between the journal and the connections."`
 	Metrics   Metrics   `toml:"metrics" desc:"GET /metrics for Prometheus."`
 }
@@ -185,6 +186,23 @@ type Canary struct {
 	Interval time.Duration `toml:"interval" desc:"Time between two. Each is appended to the journal like any event, and waited for at the server's own event stream. When none came back for three intervals, /readyz says so. 0s sends none." min:"0s" max:"24h"`
 }
 
+// Upstreams tunes how events are taken from other servers.
+type Upstreams struct {
+	MaxSources      int           `toml:"max_sources" desc:"Sources in all. One more is refused." min:"1" max:"10000"`
+	CAFile          string        `toml:"ca_file" desc:"PEM file of certificate authorities that servers' certificates (wss, https) may come from, besides those of the system."`
+	DialTimeout     time.Duration `toml:"dial_timeout" desc:"How long a connection to a server may take, with its handshake." min:"1s" max:"5m"`
+	DeadAfter       time.Duration `toml:"dead_after" desc:"A server from which nothing has come for so long, not even a heartbeat, is connected to anew." min:"10s" max:"1h"`
+	LoginsPerMinute int           `toml:"logins_per_minute" desc:"Handshakes with one server in any minute. Servers refuse clients that log in too often." min:"1" max:"600"`
+	RetryMax        time.Duration `toml:"retry_max" desc:"The longest pause between two attempts to connect to a server that is away. One that refuses gatecast is tried every one to five minutes." min:"1s" max:"1h"`
+	AskTimeout      time.Duration `toml:"ask_timeout" desc:"How long a server may take to answer a question about what it has." min:"1s" max:"10m"`
+	AsksPerSecond   float64       `toml:"asks_per_second" desc:"Such questions to one server a second." min:"0.1" max:"1000"`
+	PageSize        int           `toml:"page_size" desc:"Rows asked for at once. A server may give fewer." min:"2" max:"1000"`
+	DeepEvery       time.Duration `toml:"deep_every" desc:"How often a server is asked for the whole last day once more, for events that it learned of long after they happened." min:"10m" max:"168h"`
+	Margin          time.Duration `toml:"margin" desc:"How far what is stated to be complete lies behind the moment the server was asked: for events that a server lists a little after they happened." min:"1s" max:"1h"`
+	QuarantineItems int           `toml:"quarantine_items" desc:"Messages that could not be understood and are kept. For one more the oldest is dropped." min:"1" max:"1000000"`
+	QuarantineSize  Size          `toml:"quarantine_size" desc:"Space they may take on disk; likewise." min:"1MiB" max:"10GiB"`
+}
+
 // Hub tunes the live fan-out.
 type Hub struct {
 	Ring      int  `toml:"ring" desc:"Newest events kept in memory for all readers together. A reader that falls further behind reads the journal until it has caught up: late, never lost." min:"16" max:"10000000"`
@@ -237,7 +255,12 @@ func Default() Config {
 			Max: 20_000, Learn: 7 * 24 * time.Hour, QuietAfter: time.Hour, StaleAfter: 10 * time.Minute, Missed: 6,
 			DeadAfter: 24 * time.Hour, RaiseAfter: 10 * time.Minute,
 		},
-		Canary:  Canary{Interval: time.Minute},
+		Canary: Canary{Interval: time.Minute},
+		Sources: Upstreams{
+			MaxSources: 256, DialTimeout: 20 * time.Second, DeadAfter: 90 * time.Second, LoginsPerMinute: 6, RetryMax: 30 * time.Second,
+			AskTimeout: 30 * time.Second, AsksPerSecond: 5, PageSize: 200, DeepEvery: 6 * time.Hour, Margin: 5 * time.Second,
+			QuarantineItems: 1000, QuarantineSize: 16 * MiB,
+		},
 		Hub:     Hub{Ring: 8192, RingBytes: 128 * MiB},
 		Metrics: Metrics{Public: true},
 	}

@@ -79,7 +79,7 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	roots, err := loadRoots(o.CAFile)
+	roots, err := Roots(o.CAFile)
 	if err != nil {
 		return nil, err
 	}
@@ -106,9 +106,9 @@ func New(o Options) (*Client, error) {
 	}, nil
 }
 
-// loadRoots returns the system's certificates together with those of a file,
+// Roots returns the system's certificates together with those of a file,
 // or nil, which stands for the system's.
-func loadRoots(file string) (*x509.CertPool, error) {
+func Roots(file string) (*x509.CertPool, error) {
 	if file == "" {
 		return nil, nil
 	}

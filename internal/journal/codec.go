@@ -23,7 +23,8 @@ const (
 	hdrAt     = "Gc-At"     // Unix seconds
 	hdrStored = "Gc-Stored" // Unix milliseconds
 	hdrSource = "Gc-Source"
-	hdrSum    = "Gc-Sum" // see sum
+	hdrLate   = "Gc-Late" // "1", or there is none
+	hdrSum    = "Gc-Sum"  // see sum
 )
 
 const subjectRoot = "gatecast.events."
@@ -51,6 +52,9 @@ func encode(e *gatecast.Event) *nats.Msg {
 	}
 	if len(e.Groups) > 0 {
 		h[hdrGroups] = []string{joinGroups(e.Groups)}
+	}
+	if e.Late {
+		h[hdrLate] = []string{"1"}
 	}
 	device := escape(e.Device, tokenSafe)
 	if device == "" {
@@ -89,6 +93,9 @@ func appendHeader(dst []byte, e *gatecast.Event) []byte {
 	if len(e.Groups) > 0 {
 		dst = appendGroups(append(dst, "\r\n"+hdrGroups+": "...), e.Groups)
 	}
+	if e.Late {
+		dst = append(dst, "\r\n"+hdrLate+": 1"...)
+	}
 	return append(dst, "\r\n"...)
 }
 
@@ -96,7 +103,7 @@ func appendHeader(dst []byte, e *gatecast.Event) []byte {
 func decode(seq gatecast.Seq, h nats.Header, data []byte) (gatecast.Event, error) {
 	e := gatecast.Event{
 		Seq: seq, ID: unescape(one(h, hdrID)), Device: unescape(one(h, hdrDevice)),
-		Source: unescape(one(h, hdrSource)), Data: data,
+		Source: unescape(one(h, hdrSource)), Late: one(h, hdrLate) == "1", Data: data,
 	}
 	kind, _ := strconv.Atoi(one(h, hdrKind))
 	e.Kind = gatecast.Kind(kind)
@@ -126,7 +133,8 @@ func identity(h nats.Header) (id string, at time.Time) {
 }
 
 // sum is half a SHA-256 over every stored field, so that a changed byte in a
-// header shows as surely as one in the payload.
+// header shows as surely as one in the payload. Late counts only where it is
+// set: events that were stored before there was a Late keep their sum.
 func sum(e *gatecast.Event) string { return string(appendSum(nil, e)) }
 
 func appendSum(dst []byte, e *gatecast.Event) []byte {
@@ -144,6 +152,9 @@ func appendSum(dst []byte, e *gatecast.Event) []byte {
 	b = binary.AppendUvarint(b, uint64(len(e.Groups)))
 	for _, g := range e.Groups {
 		b = binary.AppendVarint(b, g)
+	}
+	if e.Late {
+		b = append(b, hdrLate...)
 	}
 	d := sha256.New()
 	d.Write(b)

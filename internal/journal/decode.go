@@ -78,6 +78,8 @@ func (d *decoder) field(e *gatecast.Event, key, value []byte) {
 		e.Stored = time.UnixMilli(number(value)).UTC()
 	case hdrAt:
 		e.At = time.Unix(number(value), 0).UTC()
+	case hdrLate:
+		e.Late = string(value) == "1"
 	case hdrGroups:
 		e.Groups = d.list(value)
 	}

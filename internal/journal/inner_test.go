@@ -128,7 +128,7 @@ func TestEncodingIsLosslessAndNoticesEveryChange(t *testing.T) {
 			Seq: 1, ID: rapid.StringN(1, 40, 128).Draw(t, "id"), Kind: gatecast.Kind(rapid.Int().Draw(t, "kind")),
 			Device: rapid.String().Draw(t, "device"), Source: rapid.String().Draw(t, "source"),
 			Groups: rapid.SliceOf(rapid.Int64()).Draw(t, "groups"), Data: rapid.SliceOf(rapid.Byte()).Draw(t, "data"),
-			Stored: time.UnixMilli(rapid.Int64Range(0, 1<<42).Draw(t, "stored")).UTC(),
+			Stored: time.UnixMilli(rapid.Int64Range(0, 1<<42).Draw(t, "stored")).UTC(), Late: rapid.Bool().Draw(t, "late"),
 		}
 		if rapid.Bool().Draw(t, "timed") {
 			e.At = time.Unix(rapid.Int64Range(-1<<33, 1<<33).Draw(t, "at"), 0).UTC()
@@ -153,7 +153,38 @@ func TestEncodingIsLosslessAndNoticesEveryChange(t *testing.T) {
 		if sum(&e) == one(m.Header, hdrSum) {
 			t.Fatal("the checksum does not see a changed device")
 		}
+		if e.Device, e.Late = e.Device[:len(e.Device)-1], !e.Late; sum(&e) == one(m.Header, hdrSum) {
+			t.Fatal("the checksum does not see whether it was late")
+		}
 	})
+}
+
+// TestEventsOfBeforeThereWasALateAreReadAsTheyWere holds the bytes that a
+// journal has on disk since then.
+func TestEventsOfBeforeThereWasALateAreReadAsTheyWere(t *testing.T) {
+	const header = "NATS/1.0\r\nNats-Msg-Id: hq:record:7\r\nGc-Kind: 30000\r\nGc-Stored: 1700000000123\r\nGc-Sum: 12bb06dacfe42826f3e6c788bd7e9e76\r\n" +
+		"Gc-Device: SPSP-1\r\nGc-Source: hq\r\nGc-At: 1699999999\r\nGc-Groups: 4,5\r\n\r\n"
+	want := gatecast.Event{
+		Seq: 1, ID: "hq:record:7", Kind: gatecast.Record, Stored: time.UnixMilli(1700000000123).UTC(), Device: "SPSP-1", Source: "hq",
+		At: time.Unix(1699999999, 0).UTC(), Groups: []int64{4, 5}, Data: []byte(`{"id":7}`),
+	}
+	h, err := nats.DecodeHeadersMsg([]byte(header))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := decode(1, h, want.Data)
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("%v (-stored +read):\n%s", err, diff)
+	}
+	var d decoder
+	direct := gatecast.Event{Seq: 1}
+	err = d.decode(&direct, []byte(header), want.Data)
+	if diff := cmp.Diff(want, direct); err != nil || diff != "" {
+		t.Errorf("%v (-stored +read):\n%s", err, diff)
+	}
+	if now := string(appendHeader(nil, &want)) + "\r\n"; now != header {
+		t.Errorf("an event that is not late is written otherwise now: %q", now)
+	}
 }
 
 func headerBytes(h nats.Header) []byte {

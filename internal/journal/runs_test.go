@@ -285,7 +285,7 @@ func TestBothDecodersReadTheSame(t *testing.T) {
 			Seq: 1, ID: rapid.StringN(1, 40, 128).Draw(t, "id"), Kind: gatecast.Kind(rapid.Int().Draw(t, "kind")),
 			Device: rapid.StringMatching("[a-c%]{0,2}").Draw(t, "device"), Source: rapid.String().Draw(t, "source"),
 			Groups: rapid.SliceOf(rapid.Int64()).Draw(t, "groups"), Data: rapid.SliceOf(rapid.Byte()).Draw(t, "data"),
-			Stored: time.UnixMilli(rapid.Int64Range(0, 1<<42).Draw(t, "stored")).UTC(),
+			Stored: time.UnixMilli(rapid.Int64Range(0, 1<<42).Draw(t, "stored")).UTC(), Late: rapid.Bool().Draw(t, "late"),
 		}
 		if rapid.Bool().Draw(t, "timed") {
 			e.At = time.Unix(rapid.Int64Range(-1<<33, 1<<33).Draw(t, "at"), 0).UTC()

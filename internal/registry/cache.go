@@ -230,13 +230,16 @@ func (s *snapshot) changeSource(old, now *gatecast.Source) {
 	if old != nil {
 		delete(s.sources, old.Name)
 		delete(s.bySourceToken, auth.HashToken(old.Token))
+		delete(s.bySourceToken, auth.HashToken(old.Former.Value))
 	}
 	if now == nil {
 		return
 	}
 	s.sources[now.Name] = now
-	if now.Token != "" {
-		s.bySourceToken[auth.HashToken(now.Token)] = now
+	for _, token := range []string{now.Token, now.Former.Value} {
+		if token != "" {
+			s.bySourceToken[auth.HashToken(token)] = now
+		}
 	}
 }
 

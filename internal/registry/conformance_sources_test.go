@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,6 +37,7 @@ func runSourceSuite(t *testing.T, open func(*testing.T) cluster) {
 		"ChangesOfSourcesAreToldAndOfNothingElse":   testSourceChanges,
 		"NothingSecretLiesInTheBucket":              testSourceEncrypted,
 		"ADamagedEntryLeavesTheOthersAlone":         testDamagedSource,
+		"TheTokenBeforeIsGoodForAWhile":             testSourceRotation,
 		"TheLimitIsHeld":                            testSourceLimit,
 		"ASourceAndAnAppOfOneNameLeaveOneAnotherBe": testSourceAndApp,
 	} {
@@ -386,6 +388,52 @@ func testDamagedSource(t *testing.T, c cluster) {
 	if err := r.DeleteSource(t.Context(), "aa"); err != nil {
 		t.Errorf("a damaged source cannot be deleted: %v", err)
 	}
+}
+
+func testSourceRotation(t *testing.T, c cluster) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	var clock atomic.Int64
+	r := c.node(t, Options{Now: func() time.Time { return now.Add(time.Duration(clock.Load())) }})
+	first := addSource(t, r, "yard", posted()).Token
+	good := func(want string) {
+		t.Helper()
+		for _, token := range strings.Fields(want) {
+			token, out := strings.CutSuffix(token, "-")
+			if _, ok := r.SourceByToken(auth.HashToken(token)); ok == out {
+				t.Errorf("token %.8s is good: %v", token, ok)
+			}
+		}
+	}
+	rotate := func(overlap time.Duration) string {
+		t.Helper()
+		s, err := r.RotateSource(t.Context(), "yard", overlap)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.Token
+	}
+	second := rotate(time.Hour)
+	good(first + " " + second)
+	clock.Store(int64(time.Hour - 1))
+	good(first + " " + second)
+	clock.Store(int64(time.Hour))
+	good(first + "- " + second)
+	third := rotate(time.Hour)
+	fourth := rotate(time.Minute)
+	good(first + "- " + second + "- " + third + " " + fourth)
+	fifth := rotate(0)
+	good(third + "- " + fourth + "- " + fifth)
+	sixth := rotate(time.Hour)
+	if _, err := r.UpdateSource(t.Context(), "yard", func(s *gatecast.SourceSettings) error { *s = followed(); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	good(fifth + "- " + sixth + "-")
+	_, err := r.RotateSource(t.Context(), "yard", time.Hour)
+	wantCode(t, err, gatecast.Conflict, "")
+	_, err = r.RotateSource(t.Context(), "yard", -1)
+	wantCode(t, err, gatecast.Invalid, "/overlap")
+	_, err = r.RotateSource(t.Context(), "none", 0)
+	wantCode(t, err, gatecast.NotFound, "")
 }
 
 func testSourceLimit(t *testing.T, c cluster) {

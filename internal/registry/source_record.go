@@ -34,15 +34,21 @@ type restRecord struct {
 // sourcePrivate is what lies in the store encrypted: nonce and ciphertext, see
 // sealer. What a source does not have is absent.
 type sourcePrivate struct {
-	Secret []byte `json:"app_secret,omitempty"`
-	Token  []byte `json:"token,omitempty"`
+	Secret []byte         `json:"app_secret,omitempty"`
+	Token  []byte         `json:"token,omitempty"`
+	Former []sealedSecret `json:"former_token,omitempty"` // one at most
 }
 
 func sourceSecret(name string) binding { return binding{"source secret", name} }
 func sourceToken(name string) binding  { return binding{"source token", name} }
+func sourceFormer(name string) binding { return binding{"former source token", name} }
 
 func encodeSource(s *gatecast.Source, seal *sealer) ([]byte, error) {
 	set := s.Settings
+	var former []gatecast.Secret
+	if s.Former.Value != "" {
+		former = []gatecast.Secret{s.Former}
+	}
 	return json.Marshal(sourceRecord{
 		V: recordVersion, Name: s.Name, Kind: set.Kind, Description: set.Description, Company: set.Company,
 		URL: set.URL, AppKey: set.AppKey,
@@ -51,6 +57,7 @@ func encodeSource(s *gatecast.Source, seal *sealer) ([]byte, error) {
 		},
 		Private: sourcePrivate{
 			Secret: seal.unlessEmpty(sourceSecret(s.Name), set.AppSecret), Token: seal.unlessEmpty(sourceToken(s.Name), s.Token),
+			Former: seal.secrets(sourceFormer(s.Name), former),
 		},
 		Paused: s.Paused, Created: s.Created,
 	})
@@ -73,6 +80,13 @@ func decodeSource(value []byte, seal *sealer) (*gatecast.Source, error) {
 	}
 	if s.Token, err = seal.openUnlessEmpty(sourceToken(s.Name), rec.Private.Token); err != nil {
 		return nil, err
+	}
+	former, err := seal.openSecrets(sourceFormer(s.Name), rec.Private.Former)
+	if err != nil {
+		return nil, err
+	}
+	if len(former) > 0 {
+		s.Former = former[0]
 	}
 	if (s.Token != "") != (rec.Kind == gatecast.SourceSubscription) {
 		return nil, fmt.Errorf("source %s is of the kind %q and has a token: %v", rec.Name, rec.Kind, s.Token != "")

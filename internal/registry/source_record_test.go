@@ -15,7 +15,9 @@ import (
 // fullSource has no field at zero, but for those that exclude others.
 func fullSource() *gatecast.Source {
 	return &gatecast.Source{
-		Name: "office", Token: strings.Repeat("ab", 32), Paused: "p", Created: time.Date(2026, 1, 2, 3, 4, 5, 678_000_000, time.UTC),
+		Name: "office", Token: strings.Repeat("ab", 32), Former: gatecast.Secret{
+			Value: strings.Repeat("cd", 32), Created: time.Date(2026, 1, 1, 3, 4, 5, 0, time.UTC), Expires: time.Date(2026, 1, 3, 3, 4, 5, 0, time.UTC),
+		}, Paused: "p", Created: time.Date(2026, 1, 2, 3, 4, 5, 678_000_000, time.UTC),
 		Settings: gatecast.SourceSettings{
 			Kind: gatecast.SourceSubscription, Description: "the 門 in the north", Company: 1 << 60, AppKey: "key", AppSecret: "secret-of-the-north",
 			REST: gatecast.SourceREST{
@@ -29,6 +31,7 @@ func TestEverythingOfASourceSurvivesTheStore(t *testing.T) {
 	seal := newSealer(newKey())
 	posts, pushes := fullSource(), fullSource()
 	pushes.Settings.Kind, pushes.Settings.URL, pushes.Token = gatecast.SourceWebSocket, "wss://host", ""
+	pushes.Former = gatecast.Secret{}
 	if diff := cmp.Diff([]string{".Settings.URL"}, zeroes(reflect.ValueOf(*posts), "")); diff != "" {
 		t.Errorf("fields at zero: %s", diff)
 	}

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/gatecast/gatecast"
+	"github.com/gatecast/gatecast/internal/auth"
 	"github.com/gatecast/gatecast/internal/bucket"
 )
 
@@ -44,7 +46,7 @@ func (r *Registry) CreateSource(ctx context.Context, spec gatecast.SourceSpec) (
 func keepToken(s *gatecast.Source) {
 	switch {
 	case s.Settings.Kind != gatecast.SourceSubscription:
-		s.Token = ""
+		s.Token, s.Former = "", gatecast.Secret{}
 	case s.Token == "":
 		s.Token = randomHex(32)
 	}
@@ -59,10 +61,13 @@ func (r *Registry) Source(name string) (*gatecast.Source, bool) {
 
 // SourceByToken returns the source whose token has this hash (see
 // [auth.HashToken], also for why a map lookup is safe), and whether there is
-// one; a paused one is one. It costs no I/O. Nobody may change what it points
+// one; a paused one is one. The token before it counts until it expires. It costs no I/O. Nobody may change what it points
 // to.
 func (r *Registry) SourceByToken(hash [32]byte) (*gatecast.Source, bool) {
 	s, ok := r.cache.load().bySourceToken[hash]
+	if ok && auth.HashToken(s.Token) != hash && !s.Former.ValidAt(r.now()) {
+		return nil, false
+	}
 	return s, ok
 }
 
@@ -114,6 +119,30 @@ func (r *Registry) ResumeSource(ctx context.Context, name string) (*gatecast.Sou
 			return errSame
 		}
 		s.Paused = ""
+		return nil
+	})
+}
+
+// RotateSource gives a source that posts a new token, by the rules of
+// [Registry.RotateApp]: the old one is good for the overlap, and one that was
+// already expiring goes at once. Errors: Invalid, NotFound, and Conflict if the
+// source has no token.
+func (r *Registry) RotateSource(ctx context.Context, name string, overlap time.Duration) (*gatecast.Source, error) {
+	if err := r.checkOverlap(overlap); err != nil {
+		return nil, err
+	}
+	return r.changeSource(ctx, name, func(s *gatecast.Source) error {
+		if s.Token == "" {
+			e := gatecast.Errorf(gatecast.Conflict, "this source has no token: gatecast connects to it")
+			e.Remedy = "for another secret of its app: gatecast source update NAME --app-secret"
+			return e
+		}
+		old := gatecast.Secret{Value: s.Token}
+		s.Token, s.Former = randomHex(32), gatecast.Secret{}
+		if overlap > 0 {
+			old.Expires = r.now().Add(overlap)
+			s.Former = old
+		}
 		return nil
 	})
 }

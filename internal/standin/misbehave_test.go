@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
@@ -175,6 +176,11 @@ func TestAWrongClockRefusesThoseWhoAreRight(t *testing.T) {
 		w.misbehave(standin.Misbehaviour{Mode: standin.Clock, By: -time.Hour})
 		w.call(w.credentials()).expectDenied("timestamp expired")
 		w.call(sign(w.Server, time.Now().Add(-time.Hour))).expect(senselink.Connected)
+		rec := httptest.NewRecorder()
+		w.ServeHTTP(rec, httptest.NewRequest("GET", "/sl/api/v5/records", nil))
+		if date, err := http.ParseTime(rec.Header().Get("Date")); err != nil || time.Since(date)-time.Hour < 0 || time.Since(date)-time.Hour > time.Second {
+			t.Errorf("the answer is of %v, %v", date, err)
+		}
 	})
 }
 

@@ -73,6 +73,10 @@ func (s *Server) rest(styleOf func(*http.Request) style, do func(question) (repl
 		if err != nil {
 			a = refuse(q.style, err)
 		}
+		s.mu.Lock()
+		now := s.now()
+		s.mu.Unlock()
+		w.Header().Set("Date", now.UTC().Format(http.TimeFormat))
 		w.Header().Set("Content-Type", a.contentType)
 		w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
 		if cut {

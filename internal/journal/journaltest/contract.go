@@ -21,7 +21,7 @@ func storedEventsComeBack(t *testing.T, s Subject) {
 			ID: "a b%c\r\nd: e", Kind: gatecast.Record, Device: "SPS.1 *>", Groups: []int64{-1, 7, 1 << 60},
 			At: time.Unix(1700000000, 0).UTC(), Source: "push", Data: []byte("{\"b\":1, \"a\" : \"\u65e5\u672c\"}\r\n\x00\xff"),
 		},
-		{ID: " \u00e9 ", Kind: gatecast.Alarm, Data: []byte("{}")},
+		{ID: " \u00e9 ", Kind: gatecast.Alarm, Late: true, Data: []byte("{}")},
 		{ID: strings.Repeat("x", 128), Kind: 12345, Source: "sim", At: time.Unix(0, 0).UTC(), Data: nil},
 		{ID: "4", Kind: gatecast.Record, Device: strings.Repeat("d", 256), Data: []byte(strings.Repeat("z", 1<<20))},
 	}

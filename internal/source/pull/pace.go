@@ -4,7 +4,6 @@ import "time"
 
 const (
 	firstPause = 100 * time.Millisecond // at most, after the first failure
-	mostPause  = 30 * time.Second       // at most, after many
 	// steady is how long a connection must have lasted for the next failure to
 	// be the first: a server that lets us in and cuts us is no better than one
 	// that does not.
@@ -19,6 +18,7 @@ const (
 type pace struct {
 	rand      func() float64
 	perMinute int
+	most      time.Duration // between two attempts after failures
 
 	failures int         // in a row
 	refusals int         // in a row
@@ -46,7 +46,7 @@ func (p *pace) untilLogin(now time.Time) time.Duration {
 // failed returns the pause after a failure: evenly chosen between nothing and a
 // limit that doubles ("full jitter"), for others may have lost the same server.
 func (p *pace) failed() time.Duration {
-	limit := mostPause
+	limit := p.most
 	if p.failures < 16 {
 		limit = min(limit, firstPause<<p.failures)
 	}

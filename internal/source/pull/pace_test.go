@@ -7,6 +7,9 @@ import (
 	"pgregory.net/rapid"
 )
 
+// mostPause is the default one.
+const mostPause = 30 * time.Second
+
 func TestNoMinuteHasMoreLoginsThanAllowedAndNobodyWaitsForNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := pace{perMinute: rapid.IntRange(1, 10).Draw(t, "per minute")}
@@ -41,7 +44,7 @@ func recent(logins []time.Time, now time.Time) int {
 }
 
 func TestPausesGrowToALimitAndAreForgottenAfterAGoodConnection(t *testing.T) {
-	p := pace{rand: func() float64 { return 1 }}
+	p := pace{rand: func() float64 { return 1 }, most: mostPause}
 	var got []time.Duration
 	for range 12 {
 		got = append(got, p.failed())

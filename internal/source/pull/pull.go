@@ -62,6 +62,7 @@ type Options struct {
 	DialTimeout     time.Duration // for a connection with its handshake; default 20 s
 	DeadAfter       time.Duration // a server that was silent for so long is dialled anew, and a third of it lies between two Pings; default 90 s
 	LoginsPerMinute int           // handshakes with one server in any minute; default 6
+	MaxPause        time.Duration // between two attempts to connect after many failures; default 30 s
 	MaxMessage      int           // bytes of a message; larger ones are passed over; default 1 MiB
 	StoreTimeout    time.Duration // how long the journal may take before it is asked again; default 10 s
 
@@ -84,6 +85,7 @@ func (o Options) withDefaults() Options {
 	o.DialTimeout = cmp.Or(o.DialTimeout, 20*time.Second)
 	o.DeadAfter = cmp.Or(o.DeadAfter, 90*time.Second)
 	o.LoginsPerMinute = cmp.Or(o.LoginsPerMinute, 6)
+	o.MaxPause = cmp.Or(o.MaxPause, 30*time.Second)
 	o.MaxMessage = cmp.Or(o.MaxMessage, 1<<20)
 	o.StoreTimeout = cmp.Or(o.StoreTimeout, 10*time.Second)
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))

@@ -53,7 +53,7 @@ var (
 func newWorker(f *Follower, src *gatecast.Source, cut context.CancelFunc) *worker {
 	w := &worker{
 		follower: f, name: src.Name,
-		pace:  pace{rand: f.opts.Rand, perMinute: f.opts.LoginsPerMinute},
+		pace:  pace{rand: f.opts.Rand, perMinute: f.opts.LoginsPerMinute, most: f.opts.MaxPause},
 		inbox: newInbox(),
 		nudge: make(chan struct{}, 1), cut: cut, ended: make(chan struct{}),
 	}

@@ -10,12 +10,12 @@ import (
 )
 
 const (
-	page      = 256             // events read at a time
-	mostSpans = 1 << 20         // of one set, 16 MiB; beyond it the lowest numbers are forgotten
-	mostSets  = 16              // states of alarms that are kept; the vendor has 3
-	mostTimes = 16              // of the newest records
-	slack     = 5 * time.Second // around the making of a source, for clocks that do not agree
-	glance    = time.Second     // how long news of the journal may stay away before it is looked at anyway
+	page       = 256             // events read at a time
+	mostSpans  = 1 << 20         // of one set, 16 MiB; beyond it the lowest numbers are forgotten
+	mostSets   = 16              // states of alarms that are kept; the vendor has 3
+	mostRecent = 16              // records
+	slack      = 5 * time.Second // around the making of a source, for clocks that do not agree
+	glance     = time.Second     // how long news of the journal may stay away before it is looked at anyway
 )
 
 // audit is what the journal has of a source, by the vendor's numbers. It is a
@@ -35,7 +35,7 @@ type audit struct {
 	epoch   string
 	seq     gatecast.Seq   // complete up to here
 	sets    map[set]*spans // at most mostSets
-	times   []time.Time    // when the newest records happened, at most mostTimes
+	recent  []sighting     // the newest records that have a time, at most mostRecent
 	dirty   bool           // something is not in the file
 	log     func(msg string, args ...any)
 }
@@ -70,10 +70,10 @@ func (a *audit) note(ev *gatecast.Event) {
 	}
 	a.sets[name].add(k.ID)
 	if k.Kind == gatecast.Record && !ev.At.IsZero() {
-		if len(a.times) >= mostTimes {
-			a.times = slices.Delete(a.times, 0, 1)
+		if len(a.recent) >= mostRecent {
+			a.recent = slices.Delete(a.recent, 0, 1)
 		}
-		a.times = append(a.times, ev.At)
+		a.recent = append(a.recent, sighting{k.ID, ev.At})
 	}
 }
 

@@ -11,8 +11,9 @@ import (
 
 func (w *worker) statement() gatecast.Statement {
 	w.shared.mu.Lock()
-	defer w.shared.mu.Unlock()
-	return w.shared.statement
+	n, src := w.shared.note, w.shared.source
+	w.shared.mu.Unlock()
+	return n.statement(w.print(src))
 }
 
 // adopt takes up changed settings, and wants a look by them. One under way that

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -18,7 +17,7 @@ import (
 )
 
 const (
-	astray    = time.Minute      // how far from what was asked for a row may be
+	astray    = time.Minute      // how long before what was asked for a row may be
 	settled   = time.Minute      // how long a connection must have lasted before what happens is expected from it
 	inFlight  = 30 * time.Second // how long a push may take
 	batch     = 256              // events stored at once
@@ -44,23 +43,21 @@ func (l *look) taker(kind gatecast.Kind) func(context.Context, []jsontext.Value)
 func (l *look) row(kind gatecast.Kind, row jsontext.Value) string {
 	e, n, err := l.read(kind, row)
 	if err != nil {
-		return l.setAside(row, err)
+		return l.setAside(kind, row, err)
 	}
 	if kind == gatecast.Record {
 		l.count.records++
-		if e.At.Before(l.from.Add(-astray)) || e.At.After(l.start.Add(astray)) {
+		l.seen.see(n.ID, e.At)
+		if e.At.Before(l.from.Add(-astray)) {
 			l.count.astray++
 		}
 	} else if !e.At.IsZero() && e.At.Before(l.alarmsFrom()) {
 		return e.ID
 	}
-	if own := l.source.Settings.Company; own != 0 && n.Company != 0 && n.Company != own {
+	if l.foreign(n) {
 		return e.ID
 	}
-	k := key{Kind: kind, ID: n.ID}
-	if kind == gatecast.Alarm {
-		k.Status = n.Status
-	}
+	k := keyOfRow(kind, n)
 	if l.inside[e.ID] || l.w.audit.has(k) {
 		return e.ID
 	}
@@ -77,7 +74,7 @@ func (l *look) read(kind gatecast.Kind, row jsontext.Value) (gatecast.Event, sen
 	}
 	n := senselink.NumbersOf(data)
 	if n.ID <= 0 {
-		return gatecast.Event{}, n, errors.New("the row has no number: nobody can say whether it is here already")
+		return gatecast.Event{}, n, gatecast.Errorf(gatecast.Invalid, "the row has no number: nobody can say whether it is here already")
 	}
 	body := append(strconv.AppendInt([]byte(`{"code":`), int64(kind), 10), `,"data":`...)
 	body = append(append(body, data...), '}')
@@ -86,21 +83,26 @@ func (l *look) read(kind gatecast.Kind, row jsontext.Value) (gatecast.Event, sen
 		return gatecast.Event{}, n, err
 	}
 	e := events[0]
-	e.ID, e.Source = gatecast.UpstreamID(l.source.Name, kind, n.ID, n.Status, data), l.source.Name
+	e.ID, e.Source, e.Late = gatecast.UpstreamID(l.source.Name, kind, n.ID, n.Status, data), l.source.Name, true
 	return e, n, nil
 }
 
 // setAside gives a row that cannot be understood to the quarantine, once, and
 // returns what tells it from others.
-func (l *look) setAside(row jsontext.Value, why error) string {
+func (l *look) setAside(kind gatecast.Kind, row jsontext.Value, why error) string {
 	sum := sha256.Sum256(row)
 	id := "#" + hex.EncodeToString(sum[:])
-	if !l.inside[id] {
-		l.inside[id] = true
+	if l.corrected(kind, row) {
+		return id
+	}
+	if !l.rubbish[sum] {
 		l.count.nameless++
+		if len(l.rubbish) < mostAside {
+			l.rubbish[sum] = true
+		}
 	}
 	if l.w.aside.add(sum) {
-		l.w.rec.Quarantine.Put(l.source.Name, "a row of a list: "+why.Error(), row)
+		l.w.rec.Quarantine.Put(l.source.Name, rowReason(kind)+why.Error(), row)
 		l.w.rec.metrics.nameless.WithLabelValues(l.source.Name).Inc()
 	}
 	return id
@@ -149,7 +151,7 @@ func (l *look) append(ctx context.Context, some []missing) error {
 	case !hopeless(err):
 		return fmt.Errorf("store what was missing: %w", err)
 	case len(some) == 1:
-		l.setAside(senselink.AppendPush(nil, &some[0].event), err)
+		l.setAside(some[0].key.Kind, senselink.AppendPush(nil, &some[0].event), err)
 		return nil
 	}
 	for i := range some {
@@ -174,7 +176,7 @@ func hopeless(err error) bool {
 // filled takes note of what a missing event means. Where the journal had some of
 // its batch, it may have been pushed a moment ago, and nobody is blamed.
 func (l *look) filled(m *missing, some bool) {
-	c, at := &l.count, m.event.At
+	c, at := &l.count, l.clock.ours(m.event.At)
 	if c.oldest.IsZero() || at.Before(c.oldest) {
 		c.oldest = at
 	}

@@ -33,6 +33,9 @@ type fakeJournal struct {
 
 func newFakeJournal() *fakeJournal { return &fakeJournal{epoch: "e1", first: 1} }
 
+// margin is the default one.
+const margin = 5 * time.Second
+
 // dedup is as long as the journal knows an ID again.
 const dedup = time.Hour
 
@@ -195,16 +198,24 @@ func (f *fakeSources) set(name string, s *gatecast.Source) {
 	}
 }
 
-// fakeQuarantine keeps reasons.
+// fakeQuarantine keeps what it is given.
 type fakeQuarantine struct {
 	mu      sync.Mutex
 	reasons []string
+	bodies  [][]byte
 }
 
-func (q *fakeQuarantine) Put(_, reason string, _ []byte) {
+func (q *fakeQuarantine) Put(_, reason string, body []byte) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.reasons = append(q.reasons, reason)
+	q.reasons, q.bodies = append(q.reasons, reason), append(q.bodies, slices.Clone(body))
+}
+
+// take returns one of what is kept.
+func (q *fakeQuarantine) take(i int) gatecast.Quarantined {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return gatecast.Quarantined{Source: sourceName, Reason: q.reasons[i], Body: q.bodies[i]}
 }
 
 func (q *fakeQuarantine) count() int {

@@ -26,7 +26,7 @@ type idsHead struct {
 	Created time.Time    `json:"created"`
 	Epoch   string       `json:"epoch"`
 	Seq     gatecast.Seq `json:"seq"`
-	Times   []time.Time  `json:"times,omitempty"`
+	Recent  []sighting   `json:"recent,omitempty"`
 	Sets    []idsSet     `json:"sets"`
 	Sum     string       `json:"sum"` // SHA-256 of what follows the line
 }
@@ -56,7 +56,7 @@ func openAudit(ctx context.Context, h Hub, dir string, src *gatecast.Source, log
 	if !errors.Is(err, fs.ErrNotExist) {
 		log.Warn("what the journal has of a source is read from the journal again", "source", src.Name, "err", err)
 	}
-	a.sets, a.times, a.dirty = make(map[set]*spans), nil, true
+	a.sets, a.recent, a.dirty = make(map[set]*spans), nil, true
 	if a.seq, err = h.Since(ctx, src.Created.Add(-slack)); err != nil {
 		return nil, fmt.Errorf("find what was stored since the source was made: %w", err)
 	}
@@ -65,7 +65,7 @@ func openAudit(ctx context.Context, h Hub, dir string, src *gatecast.Source, log
 
 // encode returns the file.
 func (a *audit) encode() ([]byte, error) {
-	h := idsHead{Version: idsVersion, Source: a.source, Created: a.created, Epoch: a.epoch, Seq: a.seq, Times: a.times}
+	h := idsHead{Version: idsVersion, Source: a.source, Created: a.created, Epoch: a.epoch, Seq: a.seq, Recent: a.recent}
 	var body []byte
 	names := slices.SortedFunc(maps.Keys(a.sets), func(x, y set) int {
 		if x.kind != y.kind {
@@ -113,7 +113,7 @@ func (a *audit) decode(content []byte, x gatecast.Extent) error {
 	if len(body) > 0 {
 		return errDamaged
 	}
-	a.seq, a.times = h.Seq, h.Times[max(0, len(h.Times)-mostTimes):]
+	a.seq, a.recent = h.Seq, h.Recent[max(0, len(h.Recent)-mostRecent):]
 	return nil
 }
 

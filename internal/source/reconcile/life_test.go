@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -13,11 +14,13 @@ import (
 	"github.com/gatecast/gatecast"
 )
 
-// at runs a test in a bubble, with a source whose first look was a minute ago.
+// at runs a test in a bubble, with a source whose first look was a minute ago,
+// and which has pushed a record before, number 1.
 func at(t *testing.T, o Options, test func(t *testing.T, s *site)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t.TempDir(), o)
+		s.push(t, s.up.add(gatecast.Record, time.Hour))
 		s.start(t)
 		defer func() { s.stop() }()
 		sleep(time.Minute)
@@ -147,12 +150,45 @@ func TestASourceThatIsMadeAnewIsAnotherOne(t *testing.T) {
 
 func TestWhatASourceLearnsLongAfterwardsIsFoundByADeepLook(t *testing.T) {
 	at(t, Options{}, func(t *testing.T, s *site) {
-		sleep(time.Hour)
+		for range 6 {
+			sleep(10 * time.Minute)
+			s.up.skip(3) // other companies' numbers: a gap says nothing
+			s.push(t, s.up.add(gatecast.Record, 0))
+		}
 		s.up.add(gatecast.Record, 50*time.Minute) // from a device that was offline
-		sleep(time.Hour)
+		s.push(t, s.up.add(gatecast.Record, 0))
+		sleep(2 * time.Hour)
 		s.filled(t, 0)
 		sleep(6 * time.Hour)
-		s.filled(t, 1)
+		if st := s.filled(t, 1); st.NotOurs != 18 || st.Lost != 0 {
+			t.Errorf("%+v, want 18 numbers that are not ours", st)
+		}
+	})
+}
+
+func TestWhatASourceLearnsLongAfterwardsIsFoundByItsNumberWhereNumbersAreSeldomMissing(t *testing.T) {
+	at(t, Options{}, func(t *testing.T, s *site) {
+		for range 6 {
+			sleep(10 * time.Minute)
+			s.push(t, s.up.add(gatecast.Record, 0))
+		}
+		s.up.add(gatecast.Record, 50*time.Minute) // from a device that was offline
+		s.push(t, s.up.add(gatecast.Record, 0))
+		sleep(6 * time.Minute)
+		if st := s.filled(t, 1); st.NotOurs != 0 {
+			t.Errorf("%+v", st)
+		}
+		s.up.skip(2)
+		s.push(t, s.up.add(gatecast.Record, 0))
+		sleep(6 * time.Minute)
+		before := s.up.questions()
+		if st := s.filled(t, 1); st.NotOurs != 2 {
+			t.Errorf("%+v, want 2 numbers that are not ours", st)
+		}
+		sleep(time.Hour)
+		if n := s.up.questions() - before; n > 12*5 {
+			t.Errorf("%d questions in an hour: a gap that is explained is looked into again", n)
+		}
 	})
 }
 
@@ -194,7 +230,7 @@ func TestWhatWasSeenAndIsGoneBeforeItCouldBeStoredIsLost(t *testing.T) {
 		}
 		s.stop()
 		s.start(t)
-		s.up.set(func(u *fakeUpstream) { u.rows = u.rows[2:] })
+		s.up.set(func(u *fakeUpstream) { u.rows = slices.Delete(u.rows, 1, 3) })
 		s.journal.mu.Lock()
 		s.journal.fail = nil
 		s.journal.mu.Unlock()
@@ -211,16 +247,18 @@ func TestWhatWasSeenAndIsGoneBeforeItCouldBeStoredIsLost(t *testing.T) {
 
 func TestARowThatCannotBeUnderstoodGoesToTheQuarantineOnceAndKeepsNobodyOut(t *testing.T) {
 	at(t, Options{}, func(t *testing.T, s *site) {
-		for _, raw := range []string{`{"id":1,"signTime":"soon"}`, `{"sn":"S","signTime":7}`, `7`, `{"id":2,"groups":{}}`} {
+		for _, raw := range []string{`{"id":12,"signTime":"soon"}`, `{"sn":"S","signTime":7}`, `7`, `{"id":13,"groups":{}}`} {
 			s.up.addRaw(raw)
 		}
 		s.up.add(gatecast.Record, 0)
 		sleep(5 * time.Minute)
-		if st := s.filled(t, 1); s.quarantine.count() != 4 || st.Error != "4 rows could not be understood; they are in the quarantine" {
+		if st := s.filled(t, 1); s.quarantine.count() != 4 || st.SetAside != 4 || st.Error != "" {
 			t.Errorf("%+v\n%q", st, s.quarantine.reasons)
 		}
 		sleep(24 * time.Hour) // deep looks see them again
-		if st := s.filled(t, 1); s.quarantine.count() != 4 || st.Error != "" {
+		s.push(t, s.up.add(gatecast.Record, 0))
+		sleep(6 * time.Minute)
+		if st := s.filled(t, 1); s.quarantine.count() != 4 || st.SetAside != 0 {
 			t.Errorf("%+v, %d set aside", st, s.quarantine.count())
 		}
 	})
@@ -245,7 +283,7 @@ func TestEventsOfOtherCompaniesAreLeftAlone(t *testing.T) {
 	at(t, Options{}, func(t *testing.T, s *site) {
 		s.change(func(src *gatecast.Source) { src.Settings.Company = 7 })
 		for i, company := range []string{"7", "8", "null"} {
-			s.up.addRaw(fmt.Sprintf(`{"id":%d,"signTime":%d,"companyId":%s}`, i+1, time.Now().Unix(), company))
+			s.up.addRaw(fmt.Sprintf(`{"id":%d,"signTime":%d,"companyId":%s}`, i+2, time.Now().Unix(), company))
 		}
 		sleep(5 * time.Minute)
 		s.filled(t, 2)
@@ -268,10 +306,10 @@ func TestAfterARestartOnlyTheRestOfTheJournalIsRead(t *testing.T) {
 			want   int
 		}{
 			{"whole", func(b []byte) []byte { return b }, 10},
-			{"torn", func(b []byte) []byte { return b[:len(b)-1] }, 1010},
-			{"one bit wrong", func(b []byte) []byte { b[len(b)-1] ^= 1; return b }, 1010},
-			{"of another journal", func(b []byte) []byte { return []byte(strings.Replace(string(b), `"e1"`, `"e0"`, 1)) }, 1010},
-			{"of another source", func(b []byte) []byte { return []byte(strings.Replace(string(b), `"2000-`, `"1999-`, 1)) }, 1010},
+			{"torn", func(b []byte) []byte { return b[:len(b)-1] }, 1011},
+			{"one bit wrong", func(b []byte) []byte { b[len(b)-1] ^= 1; return b }, 1011},
+			{"of another journal", func(b []byte) []byte { return []byte(strings.Replace(string(b), `"e1"`, `"e0"`, 1)) }, 1011},
+			{"of another source", func(b []byte) []byte { return []byte(strings.Replace(string(b), `"2000-`, `"1999-`, 1)) }, 1011},
 		} {
 			file := idsFile(s.opts.Dir, sourceName)
 			content, err := os.ReadFile(file)
@@ -310,7 +348,7 @@ func TestANewJournalIsFilledAnew(t *testing.T) {
 			t.Errorf("of a journal without anything in it: %+v", st)
 		}
 		sleep(time.Minute)
-		s.filled(t, 1)
+		s.filled(t, 2)
 	})
 }
 
@@ -368,7 +406,7 @@ func TestTimesOfAnotherZoneAreNoticed(t *testing.T) {
 		s.up.set(func(u *fakeUpstream) { u.habits.zone = time.FixedZone("", 60*60) })
 		s.up.add(gatecast.Record, time.Hour-time.Minute)
 		sleep(5 * time.Minute)
-		const want = "the server lists 1 records, all of other times than it was asked for; check rest.zone of the source, and the server's clock"
+		const want = "the server lists record 2 of 1999-12-31 23:02:00, but not when it is asked for just that time; check rest.zone of the source, and the server's clock"
 		if st := s.rec.Statement(sourceName); st.Error != want {
 			t.Errorf("%+v", st)
 		}

@@ -12,7 +12,6 @@ import (
 
 const (
 	overlap   = 2 * time.Minute    // of two looks, for what a source lists a little late
-	margin    = 5 * time.Second    // between the newest that is listed and what is said to be complete
 	deepMost  = 24 * time.Hour     // how far back a deep look goes
 	alarmAge  = 7 * 24 * time.Hour // how long after it began an alarm's states are looked for
 	day       = 24 * time.Hour
@@ -33,6 +32,17 @@ type look struct {
 	found  []missing       // not in the journal, as far as is known; at most mostFound and an answer more
 	inside map[string]bool // IDs of found
 	count  tally
+	doubts
+}
+
+// doubts is what a look knows of the worth of what it is answered.
+type doubts struct {
+	unproven bool              // nothing has been stated by these settings yet
+	rubbish  map[[32]byte]bool // rows that could not be understood; at most mostAside, beyond it they are counted with each pass
+	clock    clock             // of the source
+	seen     seen
+	proven   sighting // listed when it was asked for just its time; zero: none was
+	reason   string   // why nothing is stated though all went well; empty: it is
 }
 
 // missing is an event that the source has and the journal has not.
@@ -56,6 +66,8 @@ type tally struct {
 // newLook makes a look. A demanded one goes back as far as there is to go.
 func newLook(w *worker, src *gatecast.Source, start time.Time, demanded bool) *look {
 	l := &look{w: w, source: src, zone: w.zone(src), start: start, inside: make(map[string]bool)}
+	l.rubbish = make(map[[32]byte]bool)
+	l.unproven = w.note.Proof.Settings != w.print(src)
 	o := w.rec.opts.Decode
 	o.Zone, o.Source, o.Unknown = l.zone, src.Name, nil // a row comes again and again
 	o.MaxBody = max(o.MaxBody, mostAnswer)
@@ -63,7 +75,7 @@ func newLook(w *worker, src *gatecast.Source, start time.Time, demanded bool) *l
 	back := src.Settings.REST.Lookback
 	n := &w.note
 	switch {
-	case n.Through.IsZero(), demanded:
+	case l.unproven, demanded:
 		l.from, l.deep = start.Add(-back), true
 	case !start.Before(w.plan.deep):
 		l.from, l.deep = start.Add(-min(back, deepMost)), true
@@ -80,6 +92,11 @@ func newLook(w *worker, src *gatecast.Source, start time.Time, demanded bool) *l
 		l.from = n.Owed.From
 	}
 	return l
+}
+
+// print is that of a source's settings.
+func (w *worker) print(src *gatecast.Source) string {
+	return settingsPrint(&src.Settings, w.zone(src))
 }
 
 // zone is that of the times in the source's questions and answers.
@@ -99,9 +116,10 @@ func (w *worker) zone(src *gatecast.Source) *time.Location {
 // take looks, stores what is missing, and makes the statement. Its error is why
 // nothing new can be stated.
 func (l *look) take(ctx context.Context) error {
-	err := l.compare(ctx)
+	u := l.upstream()
+	err := l.compare(ctx, u)
 	if err == nil {
-		err = l.plausible()
+		l.reason, err = l.prove(ctx, u)
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -115,17 +133,32 @@ func (l *look) take(ctx context.Context) error {
 	return err
 }
 
+func (l *look) upstream() *upstream {
+	o := &l.w.rec.opts
+	return &upstream{
+		settings: l.source.Settings, zone: l.zone, size: o.Size,
+		timeout: o.Timeout, client: l.w.rec.client, limit: l.w.limit, clock: &l.clock,
+	}
+}
+
 // compare goes through the lists, and leaves nothing of them missing.
-func (l *look) compare(ctx context.Context) error {
+func (l *look) compare(ctx context.Context, u *upstream) error {
 	if err := l.w.audit.level(ctx); err != nil {
 		return err
 	}
-	u := &upstream{
-		settings: l.source.Settings, zone: l.zone, size: l.w.rec.opts.Size,
-		timeout: l.w.rec.opts.Timeout, client: l.w.rec.client, limit: l.w.limit,
-	}
+	l.know()
 	if err := l.alarms(ctx, u); err != nil {
 		return err
+	}
+	if err := l.records(ctx, u); err != nil {
+		return err
+	}
+	if err := l.store(ctx); err != nil || l.deep || !l.gapped() {
+		return err
+	}
+	l.deep = true
+	if from := l.start.Add(-min(l.source.Settings.REST.Lookback, deepMost)); from.Before(l.from) {
+		l.from = from
 	}
 	if err := l.records(ctx, u); err != nil {
 		return err
@@ -139,9 +172,16 @@ func (l *look) records(ctx context.Context, u *upstream) error {
 	if around := 3 * time.Hour; shifts(l.zone, from.Add(-around), to.Add(around)) {
 		// Clocks are changed: an hour of these happens twice, or never, and what
 		// the server makes of a time in it is anybody's guess.
-		return k.leaf(ctx, from.Add(-around), to.Add(around))
+		if err := k.leaf(ctx, from.Add(-around), to.Add(around)); err != nil {
+			return err
+		}
+	} else if err := k.run(ctx, from, to); err != nil {
+		return err
 	}
-	return k.run(ctx, from, to)
+	// What is listed there is of a device or a server whose clock is ahead. Of a
+	// server that takes the question to be of another zone it is what was missed
+	// before.
+	return k.run(ctx, to, to.Add(widest))
 }
 
 // shifts reports whether a zone's clocks are changed between two times.
@@ -182,31 +222,8 @@ func noon(t time.Time) time.Time {
 	return time.Date(t.Year(), t.Month(), t.Day(), 12, 0, 0, 0, t.Location())
 }
 
-// plausible returns why a list cannot be what it seems to be. A list that was
-// asked for by times of the wrong zone looks as if nothing were missing.
-func (l *look) plausible() error {
-	const remedy = "check rest.zone of the source, and the server's clock"
-	c := &l.count
-	if c.records > 0 && c.astray == c.records {
-		e := gatecast.Errorf(gatecast.Unavailable, "the server lists %d records, all of other times than it was asked for", c.records)
-		e.Remedy = remedy
-		return e
-	}
-	if c.records > 0 {
-		return nil
-	}
-	for _, at := range l.w.audit.times {
-		if at.After(l.from.Add(astray)) && at.Before(l.start.Add(-2*margin)) {
-			e := gatecast.Errorf(gatecast.Unavailable, "the server lists no records at all, and has pushed one of %s", at.In(l.zone).Format(time.DateTime))
-			e.Remedy = remedy
-			return e
-		}
-	}
-	return nil
-}
-
-// state makes the statement, writes it, and shows it when it is written. A
-// statement that failed changes nothing but why.
+// state makes the statement, writes it, and shows it when it is written. A look
+// that failed, or that proved nothing, changes nothing but why.
 func (l *look) state(ctx context.Context, failed error) error {
 	w := l.w
 	n := w.note
@@ -216,27 +233,20 @@ func (l *look) state(ctx context.Context, failed error) error {
 	if n.First.IsZero() {
 		n.First = n.Looked
 	}
-	if failed != nil {
-		n.Error = explain(failed)
-		n.Owed = l.owed()
-	} else {
-		n.Error = ""
-		if c := l.count.nameless; c > 0 {
-			n.Error = fmt.Sprintf("%d rows could not be understood; they are in the quarantine", c)
-		}
-		if n.Since.IsZero() || l.from.Before(n.Since) {
-			n.Since = l.from.Round(0).UTC()
-		}
-		if through := l.start.Add(-margin).Round(0).UTC(); through.After(n.Through) {
-			n.Through = through
-		}
-		n.Lost += l.gone()
-		n.Owed = nil
+	n.Error, n.Proof.Lacking, n.Aside = "", "", uint64(l.count.nameless)
+	switch {
+	case failed != nil:
+		n.Error, n.Owed = explain(failed), l.owed()
+	case l.reason != "":
+		n.Proof.Lacking = l.reason
+		l.asked(&n)
+	default:
+		l.complete(&n)
 	}
 	lost := n.Lost - w.note.Lost
 	if err := n.write(ctx, w.rec.opts.Notes, w.name); err != nil {
 		// What was counted is true all the same.
-		w.note.Filled, w.note.Lost, w.note.Looked, w.note.Error = n.Filled, n.Lost, n.Looked, explain(err)
+		w.note.counts, w.note.Looked, w.note.Error = n.counts, n.Looked, explain(err)
 		if gatecast.CodeOf(err) == gatecast.Conflict {
 			w.retake(ctx)
 		}
@@ -247,6 +257,34 @@ func (l *look) state(ctx context.Context, failed error) error {
 	w.publish()
 	w.rec.metrics.lost.WithLabelValues(w.name).Add(float64(lost))
 	return nil
+}
+
+// complete states that nothing is missing.
+func (l *look) complete(n *note) {
+	if l.unproven && n.Proof.Settings != "" {
+		n.Through, n.Since = time.Time{}, time.Time{} // they are of another server, as far as is known
+	}
+	l.asked(n)
+	// If the source's clock was set back, what comes is older than what was
+	// said to be complete.
+	back := l.clock.told && l.clock.latest(l.start).Before(n.Through)
+	if through := l.clock.earliest(l.start).Add(-l.w.rec.opts.Margin).Round(0).UTC(); through.After(n.Through) || back {
+		n.Through = through
+	}
+	n.Proof = proof{Settings: l.w.print(l.source), Record: l.proven}
+	if l.proven.ID == 0 {
+		n.Proof.Record = l.w.note.Proof.Record
+	}
+	gone := l.gone()
+	n.Owed, n.Lost, n.Gone = nil, n.Lost+gone, n.Gone+gone
+	l.gaps(n)
+}
+
+// asked takes note of how far back the look went.
+func (l *look) asked(n *note) {
+	if n.Since.IsZero() || l.from.Before(n.Since) {
+		n.Since = l.from.Round(0).UTC()
+	}
 }
 
 // explain puts an error into words for a statement.

@@ -33,10 +33,13 @@ func (m *metrics) bySource() []*prometheus.CounterVec {
 	return []*prometheus.CounterVec{m.looks, m.filled, m.lost, m.nameless}
 }
 
-func (m *metrics) looked(source string, err error) {
+func (m *metrics) looked(source string, err error, withheld bool) {
 	result := "ok"
-	if err != nil {
+	switch {
+	case err != nil:
 		result = "failed"
+	case withheld:
+		result = "withheld"
 	}
 	m.looks.WithLabelValues(source, result).Inc()
 }
@@ -57,23 +60,33 @@ func (r *Reconciler) Metrics() []prometheus.Collector {
 	return all
 }
 
-// throughCollector tells how old the statements are when it is asked. A source
-// of which nothing can be said has none.
+// throughCollector tells what the statements say when it is asked. A source of
+// which nothing can be said has no age.
 type throughCollector struct{ rec *Reconciler }
 
-func (c *throughCollector) description() *prometheus.Desc {
+func (c *throughCollector) age() *prometheus.Desc {
 	return prometheus.NewDesc("gatecast_reconcile_through_age_seconds",
 		"Time since the moment up to which everything of a source is in the journal.", []string{"source"}, nil)
 }
 
+func (c *throughCollector) notOurs() *prometheus.Desc {
+	return prometheus.NewDesc("gatecast_reconcile_not_ours_numbers",
+		"Numbers between those of a source's events under which it lists nothing.", []string{"source"}, nil)
+}
+
 // Describe is part of prometheus.Collector.
-func (c *throughCollector) Describe(to chan<- *prometheus.Desc) { to <- c.description() }
+func (c *throughCollector) Describe(to chan<- *prometheus.Desc) {
+	to <- c.age()
+	to <- c.notOurs()
+}
 
 // Collect is part of prometheus.Collector.
 func (c *throughCollector) Collect(to chan<- prometheus.Metric) {
 	for _, w := range c.rec.all() {
-		if through := w.statement().Through; !through.IsZero() {
-			to <- prometheus.MustNewConstMetric(c.description(), prometheus.GaugeValue, time.Since(through).Seconds(), w.name)
+		st := w.statement()
+		if !st.Through.IsZero() {
+			to <- prometheus.MustNewConstMetric(c.age(), prometheus.GaugeValue, time.Since(st.Through).Seconds(), w.name)
 		}
+		to <- prometheus.MustNewConstMetric(c.notOurs(), prometheus.GaugeValue, float64(st.NotOurs), w.name)
 	}
 }

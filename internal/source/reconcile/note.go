@@ -20,9 +20,20 @@ type note struct {
 	Through time.Time `json:"through"`
 	Looked  time.Time `json:"looked"`
 	Error   string    `json:"error,omitempty"`
-	Filled  uint64    `json:"filled"`
-	Lost    uint64    `json:"lost"`
 	Owed    *debt     `json:"owed,omitempty"`
+	Proof   proof     `json:"proof,omitzero"`
+	counts
+}
+
+// counts is what has become of the source's events, and of their numbers.
+type counts struct {
+	Filled  uint64 `json:"filled"`
+	Lost    uint64 `json:"lost"`
+	Records uint64 `json:"records_not_ours,omitzero"` // numbers
+	Alarms  uint64 `json:"alarms_not_ours,omitzero"`  // likewise
+	Aside   uint64 `json:"set_aside,omitzero"`        // of the latest look
+	Gone    uint64 `json:"gone,omitzero"`             // numbers of records among Lost
+	Counted int64  `json:"counted,omitzero"`          // below this number of a record no more of them are lost
 }
 
 // debt is what a look has found missing and could not store. It is lost if the
@@ -70,6 +81,18 @@ func (n *note) write(ctx context.Context, notes Notes, source string) error {
 	return nil
 }
 
-func (n *note) statement() gatecast.Statement {
-	return gatecast.Statement{Through: n.Through, Looked: n.Looked, Error: n.Error, Filled: n.Filled, Lost: n.Lost}
+// statement returns what can be said while a source has these settings. Nothing
+// is if the note was made by others.
+func (n *note) statement(settings string) gatecast.Statement {
+	st := gatecast.Statement{
+		Through: n.Through, Looked: n.Looked, Error: n.Error, Withheld: n.Proof.Lacking,
+		Filled: n.Filled, Lost: n.Lost, NotOurs: n.Records + n.Alarms, SetAside: n.Aside,
+	}
+	if n.Proof.Settings != settings {
+		st.Through = time.Time{}
+		if !n.Through.IsZero() && st.Withheld == "" && st.Error == "" {
+			st.Withheld = "the server was not asked by its present settings yet"
+		}
+	}
+	return st
 }

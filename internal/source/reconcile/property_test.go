@@ -38,6 +38,8 @@ type chaos struct {
 	dir    string
 	habits habits
 	lag    time.Duration
+	zone   string // that is set first
+	right  string // that the server has
 	style  gatecast.RESTStyle
 	size   int
 	steps  []step
@@ -61,13 +63,22 @@ func (c *chaos) draw(t *rapid.T) {
 	c.lag = time.Duration(rapid.IntRange(0, 3000).Draw(t, "lag")) * time.Millisecond
 	c.habits = habits{silent: flag("silent"), descending: flag("descending"), exclusive: flag("exclusive")}
 	c.habits.most = rapid.SampledFrom([]int{0, 3}).Draw(t, "most")
-	c.habits.zone = rapid.SampledFrom([]*time.Location{time.UTC, time.FixedZone("", 9*60*60)}).Draw(t, "zone")
+	zones := []string{"UTC", "Etc/GMT-9", "Etc/GMT+11", "Asia/Kolkata"}
+	c.right = rapid.SampledFrom(zones).Draw(t, "zone")
+	if c.zone = c.right; rapid.IntRange(0, 2).Draw(t, "wrong at first") == 0 {
+		c.zone = rapid.SampledFrom(zones).Draw(t, "wrong zone")
+	}
+	c.habits.dateless = flag("dateless")
+	c.habits.ahead = time.Duration(rapid.SampledFrom([]int{0, 0, -600, -180, -7, 7, 180, 600}).Draw(t, "ahead")) * time.Second
+	if c.habits.dateless { // then nobody knows that what it lists is older than it seems
+		c.habits.ahead = max(c.habits.ahead, 0)
+	}
 	c.style = rapid.SampledFrom([]gatecast.RESTStyle{gatecast.RESTv4, gatecast.RESTv5}).Draw(t, "style")
 	c.size = rapid.SampledFrom([]int{2, 5, 200}).Draw(t, "size")
 	c.steps = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) step {
 		return step{
 			rapid.SampledFrom([]string{
-				"record", "record", "record", "alarm", "state", "late", "server", "journal", "connect", "kill", "kill, file torn",
+				"record", "record", "record", "alarm", "state", "late", "server", "journal", "others", "burst", "forget", "delete", "zone", "connect", "kill", "kill, file torn",
 				"minutes", "seconds", "seconds",
 			}).Draw(t, "what"),
 			rapid.IntRange(0, 400).Draw(t, "n"),
@@ -79,7 +90,13 @@ func (c *chaos) draw(t *rapid.T) {
 func (c *chaos) play(t *testing.T) {
 	c.t = t
 	c.site = newSite(c.dir, Options{PerSecond: 50, Size: c.size})
-	c.opts.Decode.Zone = c.habits.zone
+	c.source.Settings.REST.Lookback = 20 * 24 * time.Hour
+	c.source.Settings.REST.Zone = c.zone
+	zone, err := time.LoadLocation(c.right)
+	if err != nil {
+		t.Skip(err)
+	}
+	c.habits.zone = zone
 	c.up.habits, c.journal.lag, c.source.Settings.REST.Style = c.habits, c.lag, c.style
 	c.start(t)
 	defer func() { c.stop() }()
@@ -116,6 +133,27 @@ func (c *chaos) step(s step) {
 			}
 			c.push1(r, s.push)
 		}
+	case "others":
+		c.up.skip(int64(s.n%20) + 1)
+	case "burst":
+		for range s.n%20 + 1 { // of one second, or two
+			c.push1(c.up.add(gatecast.Record, 0), s.push)
+		}
+	case "forget":
+		c.up.set(func(u *fakeUpstream) { u.rows = u.rows[min(len(u.rows), s.n%4):] })
+	case "delete":
+		c.up.set(func(u *fakeUpstream) {
+			if i := s.n; i < len(u.rows) {
+				u.rows = slices.Delete(u.rows, i, i+1)
+			}
+		})
+	case "zone":
+		c.change(func(src *gatecast.Source) {
+			src.Settings.REST.Zone = c.right
+			if s.n%3 == 0 {
+				src.Settings.REST.Zone = "Pacific/Apia"
+			}
+		})
 	case "late":
 		for _, r := range slices.Backward(c.late) {
 			if time.Since(r.now().added) < dedup { // later than that the journal does not know it again
@@ -201,7 +239,8 @@ func (c *chaos) check() {
 		c.fail("through went back from %v to %v", c.through, st.Through)
 	}
 	c.through = st.Through
-	looked := st.Through.Add(margin) // by the look that has said so; a later one may have failed
+	// By the look that has said so; a later one may have failed.
+	looked := st.Through.Add(margin - min(0, c.slow()))
 	there := c.journal.ids()
 	c.up.mu.Lock()
 	defer c.up.mu.Unlock()
@@ -209,17 +248,29 @@ func (c *chaos) check() {
 		if !r.at.Before(st.Through) {
 			continue
 		}
-		if id, here := c.latest(r, looked, there); !here {
+		by := looked
+		if r.kind == gatecast.Record && !r.old && (c.slow() < 0 || c.habits.ahead >= 0) {
+			by = time.Now() // whenever the server has learned of it: this is later than what is complete
+		}
+		if id, here := c.latest(r, by, there); !here {
 			c.fail("%s of %v is not in the journal: %+v", id, r.at, st)
 		}
 	}
+}
+
+// slow is how far the server's clock is behind ours, as far as it tells.
+func (c *chaos) slow() time.Duration {
+	if c.habits.dateless {
+		return 0
+	}
+	return min(0, c.habits.ahead)
 }
 
 // latest reports whether the state that an event had at a look is in the
 // journal, or one that it has reached since.
 func (c *chaos) latest(r *upstreamRow, looked time.Time, there map[string]int) (id string, here bool) {
 	for i, s := range r.states {
-		if s.added.After(looked) && i == 0 {
+		if !s.added.Before(looked) && i == 0 {
 			return "", true // the server did not have it
 		}
 		if i+1 < len(r.states) && !r.states[i+1].added.After(looked) {
@@ -237,8 +288,10 @@ func (c *chaos) settle() {
 	c.journal.mu.Lock()
 	c.journal.fail = nil
 	c.journal.mu.Unlock()
+	c.change(func(src *gatecast.Source) { src.Settings.REST.Zone = c.right })
+	c.push1(c.up.add(gatecast.Record, 0), "once") // else nobody can say anything of a server that has none
 	sleep(20 * time.Minute)
-	if st := c.rec.Statement(sourceName); time.Since(st.Through) > 6*time.Minute || st.Error != "" {
+	if st := c.rec.Statement(sourceName); time.Since(st.Through)+c.slow() > 6*time.Minute || st.Error != "" || st.Withheld != "" {
 		c.fail("all is well, and %+v", st)
 	}
 	c.check()

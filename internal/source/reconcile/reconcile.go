@@ -9,18 +9,27 @@
 //
 // # What a statement says
 //
-// [gatecast.Statement.Through] is a moment up to which every event that the
-// source listed was found in the journal or stored in it, or, if it could not be
-// understood, was put into the quarantine; the latter stands in Error. It
-// begins with the first look, which goes back REST.Lookback. A source may
-// learn of an event long after it happened, from a device that was offline: the
-// push brings it, or if that fails a deep look. An alarm is listed in its
-// present state only, and looked for until a week after it began.
+// [gatecast.Statement.Through] is a moment, by the source's clock or ours,
+// whichever is behind. Every event of before it that the source had by then was
+// found in the journal or stored in it, or, if it could not be understood, was
+// put into the quarantine; of an alarm it is the state that it had. It begins
+// with the first look, which goes back REST.Lookback.
+//
+// A list proves nothing by itself: the answer to a question about the wrong
+// hours looks as if nothing were missing. proof.go says what is asked for, and
+// when nothing is stated.
+//
+// A source may learn of an event long after it happened, from a device that was
+// offline. Until then it did not have it. The push brings it; if that fails, its
+// number is missed where that is rare (see gaps.go), and else a deep look finds
+// it. An alarm is listed in its present state only, and looked for until a week
+// after it began.
 package reconcile
 
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"iter"
 	"log/slog"
@@ -94,10 +103,12 @@ type Options struct {
 	Notes  Notes             // default: files in Dir
 	Decode senselink.Options // limits, numbering, and the zone of sources that name none
 
-	Transport http.RoundTripper // default: one of its own, with the system's certificate authorities
+	Transport http.RoundTripper // default: one of its own
+	TLS       *tls.Config       // for https, of the default transport; default: the system's certificate authorities
 	Size      int               // rows of a list asked for at once, at most 1000; default 200
 	PerSecond float64           // questions to one source a second; default 5
 	Timeout   time.Duration     // for an answer; default 30 s
+	Margin    time.Duration     // between the newest that is listed and what is said to be complete; default 5 s
 	DeepEvery time.Duration     // between two looks that go back a day, or REST.Lookback if that is less; default 6 h
 	SaveEvery time.Duration     // between two writes of what the journal has of a source; default 10 s
 
@@ -117,6 +128,7 @@ func (o Options) withDefaults() Options {
 	o.Size = cmp.Or(o.Size, 200)
 	o.PerSecond = cmp.Or(o.PerSecond, 5)
 	o.Timeout = cmp.Or(o.Timeout, 30*time.Second)
+	o.Margin = cmp.Or(o.Margin, 5*time.Second)
 	o.DeepEvery = cmp.Or(o.DeepEvery, 6*time.Hour)
 	o.SaveEvery = cmp.Or(o.SaveEvery, 10*time.Second)
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
@@ -145,7 +157,7 @@ type Reconciler struct {
 // Invalid if an option cannot stand, and Unavailable if the directory cannot be made.
 func New(p Parts, o Options) (*Reconciler, error) {
 	o = o.withDefaults()
-	if o.Dir == "" || o.Size < 2 || o.Size > 1000 || o.PerSecond <= 0 {
+	if o.Dir == "" || o.Size < 2 || o.Size > 1000 || o.PerSecond <= 0 || o.Margin < 0 {
 		return nil, gatecast.Errorf(gatecast.Invalid, "reconciling needs a directory, 2 to 1000 rows at once, and a rate above zero")
 	}
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {

@@ -37,6 +37,7 @@ type upstream struct {
 	timeout  time.Duration
 	client   *http.Client
 	limit    *rate.Limiter
+	clock    *clock
 }
 
 // newClient makes the client for all sources. It follows no redirects: they
@@ -46,7 +47,7 @@ func newClient(o Options) *http.Client {
 	if tr == nil {
 		tr = &http.Transport{
 			Proxy:       http.ProxyFromEnvironment,
-			DialContext: (&net.Dialer{Timeout: o.Timeout}).DialContext, TLSHandshakeTimeout: o.Timeout,
+			DialContext: (&net.Dialer{Timeout: o.Timeout}).DialContext, TLSHandshakeTimeout: o.Timeout, TLSClientConfig: o.TLS,
 			MaxIdleConnsPerHost: 1, IdleConnTimeout: 90 * time.Second, ForceAttemptHTTP2: true,
 		}
 	}
@@ -58,10 +59,20 @@ func newClient(o Options) *http.Client {
 
 // records asks for a page of the records between two times, ascending.
 func (u *upstream) records(ctx context.Context, from, to time.Time, page int) (answer, error) {
+	return u.ordered(ctx, from, to, page, "asc")
+}
+
+// newest asks for the newest records between two times. A server that knows no
+// order gives others.
+func (u *upstream) newest(ctx context.Context, from, to time.Time) (answer, error) {
+	return u.ordered(ctx, from, to, 1, "desc")
+}
+
+func (u *upstream) ordered(ctx context.Context, from, to time.Time, page int, order string) (answer, error) {
 	q := url.Values{
 		"dateTimeFrom": {from.In(u.zone).Format(time.DateTime)},
 		"dateTimeTo":   {to.In(u.zone).Format(time.DateTime)},
-		"order":        {"asc"},
+		"order":        {order},
 	}
 	path := recordsV4
 	if u.settings.REST.Style != gatecast.RESTv4 {
@@ -130,6 +141,7 @@ func (u *upstream) get(ctx context.Context, path string, q url.Values) ([]byte, 
 		req.Header.Set("sign", sign)
 	}
 	req.Header.Set("Accept", "application/json")
+	asked := time.Now()
 	resp, err := u.client.Do(req)
 	if err != nil {
 		var outer *url.Error
@@ -138,6 +150,7 @@ func (u *upstream) get(ctx context.Context, path string, q url.Values) ([]byte, 
 		}
 		return nil, err
 	}
+	u.clock.hear(resp.Header, asked, time.Now())
 	defer func() { _ = resp.Body.Close() }() // it is read as far as anybody wants
 	body, err := io.ReadAll(io.LimitReader(resp.Body, mostAnswer+1))
 	switch {

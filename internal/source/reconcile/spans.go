@@ -62,6 +62,26 @@ func (s *spans) add(n int64) bool {
 	return true
 }
 
+// count returns how many numbers are in the set.
+func (s *spans) count() (n uint64) {
+	for _, e := range s.list {
+		n += uint64(e.hi-e.lo) + 1
+	}
+	return n
+}
+
+// holes counts the numbers between lo and hi that are not in the set, and have
+// one that is below them and one above.
+func (s *spans) holes(lo, hi int64) (n uint64) {
+	for i := 1; i < len(s.list); i++ {
+		first, last := max(lo, s.list[i-1].hi)+1, min(hi, s.list[i].lo)-1
+		if first <= last {
+			n += uint64(last - first + 1)
+		}
+	}
+	return n
+}
+
 // encode appends the set: how many spans there are, and the distances between
 // their ends.
 func (s *spans) encode(b []byte) []byte {

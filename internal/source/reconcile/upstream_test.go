@@ -23,6 +23,7 @@ type upstreamRow struct {
 	at     time.Time
 	states []state // of an alarm; of a record one
 	raw    string  // in place of what it is
+	old    bool    // it happened a while before the server had it
 }
 
 type state struct {
@@ -44,6 +45,8 @@ type habits struct {
 	exclusive  bool // the end is not part of a stretch of time
 	short      bool // the last row of each page is left out
 	zone       *time.Location
+	ahead      time.Duration // of our clock; less than nothing: behind
+	dateless   bool          // answers do not tell what its clock shows
 }
 
 // fakeUpstream is a server with a truth of its own. It answers without a socket.
@@ -67,13 +70,20 @@ func (u *fakeUpstream) add(kind gatecast.Kind, ago time.Duration) *upstreamRow {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.last++
-	r := &upstreamRow{kind: kind, id: u.last, at: time.Now().Add(-ago)}
+	r := &upstreamRow{kind: kind, id: u.last, at: time.Now().Add(u.habits.ahead - ago), old: ago > 0}
 	r.states = []state{{added: time.Now()}}
 	if kind == gatecast.Alarm {
 		r.states[0].status = 1
 	}
 	u.rows = append(u.rows, r)
 	return r
+}
+
+// skip gives numbers to somebody else.
+func (u *fakeUpstream) skip(n int64) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.last += n
 }
 
 // addRaw makes a row of the list of records.
@@ -124,6 +134,9 @@ func (u *fakeUpstream) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, u.fail
 	}
 	w := httptest.NewRecorder()
+	if !u.habits.dateless {
+		w.Header().Set("Date", time.Now().Add(u.habits.ahead).UTC().Format(http.TimeFormat))
+	}
 	switch {
 	case u.status != 0:
 		http.Error(w, "oh no", u.status)
@@ -172,7 +185,7 @@ func signed(r *http.Request) error {
 		key, at, sign = r.Header.Get("appKey"), r.Header.Get("timestamp"), r.Header.Get("sign")
 	}
 	ms, _ := strconv.ParseInt(at, 10, 64)
-	if age := time.Since(time.UnixMilli(ms)); age > time.Minute || age < -time.Minute {
+	if age := time.Since(time.UnixMilli(ms)); age > 30*time.Minute || age < -30*time.Minute {
 		return errors.New("timestamp")
 	}
 	if key != "k" || sign != senselink.Sign(at, "geheim") {

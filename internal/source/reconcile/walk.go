@@ -98,9 +98,12 @@ func (k *walk) judge(a answer) verdict {
 
 // scale returns how long a stretch should be to fill three quarters of a page,
 // if one of a length has so many rows: at least a unit, and at most four times
-// as long.
+// as long, which it is behind an empty one.
 func (k *walk) scale(span time.Duration, fits, rows int) time.Duration {
-	factor := min(4, 0.75*float64(fits)/float64(max(1, rows)))
+	factor := 4.0
+	if rows > 0 {
+		factor = min(factor, 0.75*float64(fits)/float64(rows))
+	}
 	return max(k.unit, time.Duration(float64(span)*factor)/k.unit*k.unit)
 }
 

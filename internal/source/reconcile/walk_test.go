@@ -153,6 +153,24 @@ func TestAWalkAsksLittleMoreThanItHasPages(t *testing.T) {
 	}
 }
 
+func TestAWalkOfSmallPagesGoesFastOverWhatIsEmpty(t *testing.T) {
+	start := time.Unix(3_600_000, 0)
+	l := &list{unit: time.Second, most: 2, tellTotal: true, change: func(*list) {}}
+	for i := range 10 {
+		l.rows = append(l.rows, listRow{i, start})
+	}
+	k := &walk{unit: time.Second, size: 2, ask: l.ask(2), take: func(_ context.Context, rows []jsontext.Value) ([]string, error) {
+		var ids []string
+		for _, row := range rows {
+			ids = append(ids, string(row))
+		}
+		return ids, nil
+	}}
+	if err := k.run(t.Context(), start, start.Add(24*time.Hour)); err != nil || l.asked > 100 {
+		t.Errorf("%d questions for 10 rows, %v", l.asked, err)
+	}
+}
+
 func TestAListThatRepeatsItselfIsNoLists(t *testing.T) {
 	rows := []jsontext.Value{jsontext.Value("1"), jsontext.Value("2")}
 	asked := 0

@@ -40,13 +40,14 @@ type worker struct {
 // shared is what others may see of a worker.
 type shared struct {
 	// mu guards the fields below. It is held only to copy and to compare.
-	mu        sync.Mutex
-	source    *gatecast.Source
-	statement gatecast.Statement
-	tickets   []*ticket               // of those who wait for a look that has not begun
-	since     time.Time               // of the connection that there is; zero: none was heard of
-	wanted    bool                    // a look should begin now
-	leave     context.CancelCauseFunc // ends the look under way; nil: there is none
+	mu      sync.Mutex
+	source  *gatecast.Source
+	note    note                    // nobody changes what it points to
+	tickets []*ticket               // of those who wait for a look that has not begun
+	errands []*errand               // rows that somebody wants to be stored; as many as have asked
+	since   time.Time               // of the connection that there is; zero: none was heard of
+	wanted  bool                    // a look should begin now
+	leave   context.CancelCauseFunc // ends the look under way; nil: there is none
 }
 
 // ticket is for who waits for a look. err is set before done is closed.
@@ -88,6 +89,7 @@ func (w *worker) run(ctx context.Context) {
 			w.keep(ctx)
 			w.plan.save = now.Add(w.rec.opts.SaveEvery)
 		}
+		w.runErrands(ctx)
 		if w.due(now) {
 			w.look(ctx)
 		}
@@ -215,7 +217,7 @@ func (w *worker) end(l *look, err error) {
 		w.plan.failures++
 		w.plan.look = time.Now().Add(min(every, backoff))
 	}
-	w.rec.metrics.looked(w.name, err)
+	w.rec.metrics.looked(w.name, err, l.reason != "")
 }
 
 // rest waits until something is due, or somebody has something to say.
@@ -246,7 +248,7 @@ func (w *worker) source() *gatecast.Source {
 func (w *worker) publish() {
 	w.shared.mu.Lock()
 	defer w.shared.mu.Unlock()
-	w.shared.statement = w.note.statement()
+	w.shared.note = w.note
 }
 
 // pause sleeps.

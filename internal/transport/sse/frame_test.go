@@ -89,12 +89,12 @@ func FuzzWhateverASenderWritesComesBackAsTheSameJSON(f *testing.F) {
 		before := bytes.Clone(data)
 		text := string(senselink.AppendNumbered(nil, &e, "epoch", replay))
 		stream := appendEvent([]byte(heartbeat), &e, "epoch", replay)
-		e.Seq, e.Data = 42, []byte(`{}`)
+		e.Seq, e.Data, e.Late = 42, []byte(`{}`), true
 		stream = appendEvent(stream, &e, "epoch", false)
 		got, p := parse(t, string(stream))
 		want := []message{
 			{"alarm", unified(text), "41"},
-			{"alarm", `{"code":30100,"desc":"","message":"push alarm","seq":42,"epoch":"epoch","data":{}}`, "42"},
+			{"alarm", `{"code":30100,"desc":"","message":"push alarm","seq":42,"epoch":"epoch","late":true,"data":{}}`, "42"},
 		}
 		if diff := cmp.Diff(want, got); diff != "" || p.comments != 1 {
 			t.Fatalf("%d comments, messages %s", p.comments, diff)

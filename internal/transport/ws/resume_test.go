@@ -284,6 +284,17 @@ func TestNumberedPushesCarryPositionEpochAndWhetherTheyAreReplayed(t *testing.T)
 	}
 }
 
+func TestOnlyWhoAskedForNumbersIsToldThatAnEventIsLate(t *testing.T) {
+	s := newSite(t, 64, quick())
+	s.settled(1)
+	old, asked := s.connect(), s.ask("seq=1")
+	expectResumed(t, asked.text(), 1)
+	ev := gatecast.Event{ID: "l", Kind: gatecast.Record, Late: true, Data: []byte(`{"id":9}`)}
+	must(s.journal.Append(t.Context(), []gatecast.Event{ev}))
+	old.expectText(`{"code":30000,"desc":"","message":"push record","data":{"id":9}}`)
+	asked.expectText(`{"code":30000,"desc":"","message":"push record","seq":2,"epoch":"` + s.server.opts.Epoch + `","late":true,"data":{"id":9}}`)
+}
+
 func TestFiltersNarrowWhatTheAppSeesAndMoveNoCursorOfOthers(t *testing.T) {
 	s := newSite(t, 64, quick())
 	s.settled(1)

@@ -516,6 +516,7 @@ func TestTheOpenAPIDocumentDescribesEveryRoute(t *testing.T) {
 		"POST /api/v1/sources/{name}/pause",
 		"POST /api/v1/sources/{name}/reconcile",
 		"POST /api/v1/sources/{name}/resume",
+		"POST /api/v1/sources/{name}/rotate",
 		"POST /api/v1/subscriptions",
 		"POST /api/v1/subscriptions/{id}/dead-letters/{seq}/resend",
 		"POST /api/v1/subscriptions/{id}/pause",

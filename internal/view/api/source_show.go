@@ -17,7 +17,8 @@ type sourceBody struct {
 	Description string              `json:"description"`
 	Created     time.Time           `json:"created"`
 	Paused      string              `json:"paused" doc:"Why nothing is taken until somebody resumes it; empty if it is not paused"`
-	Path        string              `json:"path,omitempty" doc:"Where the server posts to, on this server, a secret; only after create"`
+	Path        string              `json:"path,omitempty" doc:"Where the server posts to, on this server, a secret; only after create and rotate"`
+	Former      *time.Time          `json:"former_path_until,omitempty" doc:"Until when the path of before the last rotation is good, too"`
 	State       sourceState         `json:"state"`
 	Freshness   FreshnessBody       `json:"freshness" doc:"What the silence of its devices, all together, means"`
 }
@@ -62,8 +63,12 @@ type StatementBody struct {
 	Through *time.Time `json:"complete_through,omitempty" doc:"Every event the source has of before is here; absent: nothing can be said"`
 	Looked  *time.Time `json:"looked,omitempty" doc:"When it was last asked"`
 	Error   string     `json:"error,omitempty" doc:"Why the latest look failed"`
-	Filled  uint64     `json:"filled" doc:"Events that were not pushed and that a look has filled in, ever"`
-	Lost    uint64     `json:"lost" doc:"Events that the source lost before they could be fetched, as far as their numbers tell, ever"`
+
+	Withheld string `json:"withheld,omitempty" doc:"Why the latest look, which did not fail, has not moved complete_through"`
+	Filled   uint64 `json:"filled" doc:"Events that were not pushed and that a look has filled in, ever"`
+	Lost     uint64 `json:"lost" doc:"Events that the source lost before they could be fetched, as far as their numbers tell, ever"`
+	SetAside uint64 `json:"set_aside" doc:"Rows of the latest look that could not be understood; they are in the quarantine"`
+	NotOurs  uint64 `json:"not_ours" doc:"Numbers between those of its events under which it lists nothing: other companies', or never given"`
 }
 
 func (s *server) showSource(src *gatecast.Source) sourceBody {
@@ -73,7 +78,7 @@ func (s *server) showSource(src *gatecast.Source) sourceBody {
 		REST: shownREST{
 			URL: set.REST.URL, Style: set.REST.Style, Every: set.REST.Every.String(), Lookback: set.REST.Lookback.String(), Zone: set.REST.Zone,
 		},
-		Created: src.Created, Paused: src.Paused, State: showSourceState(s.sourceState(src)),
+		Created: src.Created, Paused: src.Paused, Former: unlessZero(src.Former.Expires), State: showSourceState(s.sourceState(src)),
 		Freshness: showFreshness(s.opts.Devices.SourceFreshness(src.Name)),
 	}
 }
@@ -116,7 +121,10 @@ func showPost(p *gatecast.SourcePost) *postBody {
 }
 
 func showStatement(s gatecast.Statement) StatementBody {
-	return StatementBody{Through: unlessZero(s.Through), Looked: unlessZero(s.Looked), Error: s.Error, Filled: s.Filled, Lost: s.Lost}
+	return StatementBody{
+		Through: unlessZero(s.Through), Looked: unlessZero(s.Looked), Error: s.Error, Withheld: s.Withheld,
+		Filled: s.Filled, Lost: s.Lost, SetAside: s.SetAside, NotOurs: s.NotOurs,
+	}
 }
 
 // ingestPath is where a source posts to, on this server.

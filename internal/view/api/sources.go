@@ -161,6 +161,31 @@ func (s *server) reconcileSource(ctx context.Context, in *sourceInput) (*lookOut
 	return out, nil
 }
 
+type rotateSourceInput struct {
+	Name string `path:"name"`
+	Body *struct {
+		Overlap string `json:"overlap,omitempty" doc:"How long the old URL is good too; default 24h, 0s ends it at once" example:"24h"`
+	}
+}
+
+func (s *server) rotateSource(ctx context.Context, in *rotateSourceInput) (*sourceOutput, error) {
+	overlap := defaultOverlap
+	if in.Body != nil && in.Body.Overlap != "" {
+		var err error
+		if overlap, err = time.ParseDuration(in.Body.Overlap); err != nil {
+			return nil, invalid("/overlap", in.Body.Overlap, `a duration such as "24h"`, "the overlap is not a duration")
+		}
+	}
+	src, err := s.opts.Upstreams.Sources.RotateSource(ctx, in.Name, overlap)
+	if err != nil {
+		return nil, err
+	}
+	s.logChange(ctx, "source token rotated", "source", src.Name, "overlap", overlap)
+	shown := s.showSource(src)
+	shown.Path = ingestPath(src)
+	return &sourceOutput{shown}, nil
+}
+
 type sourceTokenOutput struct {
 	Body struct {
 		Name  string `json:"name"`

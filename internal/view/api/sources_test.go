@@ -39,7 +39,7 @@ func (w *world) source(name string) gatecast.Source {
 const (
 	unasked = `"rest":{"url":"","style":"v5","every":"5m0s","lookback":"24h0m0s","zone":""},"company":0,"description":"",` +
 		`"created":"2026-01-02T03:04:05Z","paused":"",`
-	nothingYet = `"events":0,"rubbish":0,"statement":{"filled":0,"lost":0}},"freshness":{"state":"quiet","why":"nothing came yet"}`
+	nothingYet = `"events":0,"rubbish":0,"statement":{"filled":0,"lost":0,"set_aside":0,"not_ours":0}},"freshness":{"state":"quiet","why":"nothing came yet"}`
 )
 
 func TestASourceIsCreatedShownChangedPausedAndDeleted(t *testing.T) {
@@ -99,6 +99,35 @@ func TestAServerThatPostsIsToldWhereToAndNobodyElseIs(t *testing.T) {
 	w.refused(w.do("GET", sourcesPath+"/office/token", ""), 409, "conflict", "")
 	if log := w.log.String(); strings.Contains(log, token) {
 		t.Errorf("the log holds the token: %s", log)
+	}
+}
+
+func TestTheURLThatAServerPostsToIsRotated(t *testing.T) {
+	w := newWorld(t)
+	yard := w.addSource(`{"name":"yard","kind":"subscription"}`)
+	old := w.source("yard").Token
+	a := w.do("POST", yard+"/rotate", `{"overlap":"1h"}`)
+	now := w.source("yard")
+	if a.status != 200 || now.Token == old || now.Former.Value != old || a.json(t)["path"] != "/ingest/senselink/"+now.Token ||
+		a.json(t)["former_path_until"] != "2026-01-02T04:04:05Z" || strings.Contains(a.body, old) {
+		t.Errorf("%d %s, %+v", a.status, a.body, now)
+	}
+	if a := w.read(yard); strings.Contains(a.body, now.Token) || a.json(t)["former_path_until"] == nil {
+		t.Errorf("shown: %s", a.body)
+	}
+	if a := w.do("POST", yard+"/rotate", ""); a.status != 200 || a.json(t)["former_path_until"] != "2026-01-03T03:04:05Z" {
+		t.Errorf("by default: %s", a.body)
+	}
+	if a := w.do("POST", yard+"/rotate", `{"overlap":"0s"}`); a.status != 200 || a.json(t)["former_path_until"] != nil || w.source("yard").Former.Value != "" {
+		t.Errorf("at once: %s", a.body)
+	}
+	w.refused(w.do("POST", yard+"/rotate", `{"overlap":"soon"}`), 422, "invalid", "/overlap")
+	w.refused(w.do("POST", yard+"/rotate", `{"overlap":"-1h"}`), 422, "invalid", "/overlap")
+	w.refused(w.as(auth.Read, "POST", yard+"/rotate", ""), 403, "forbidden", "")
+	w.refused(w.do("POST", w.addSource(`{`+office+`}`)+"/rotate", ""), 409, "conflict", "")
+	w.refused(w.do("POST", sourcesPath+"/none/rotate", ""), 404, "not_found", "")
+	if log := w.log.String(); strings.Contains(log, old) || strings.Contains(log, w.source("yard").Token) {
+		t.Errorf("the log holds a token: %s", log)
 	}
 }
 
@@ -187,10 +216,10 @@ func TestTheStateOfASourceIsShownAndSoIsItsPauseAtOnce(t *testing.T) {
 	src := w.addSource(`{` + office + `,"rest":{"url":"http://10.1.2.3"}}`)
 	w.other.state = gatecast.SourceState{
 		Status: gatecast.SourceRefused, Since: at(1), Reason: "sign error", LastEvent: at(2), LastSign: at(3), Events: 4, Rubbish: 5,
-		Statement: gatecast.Statement{Through: at(6), Looked: at(7), Error: "no answer", Filled: 8, Lost: 9},
+		Statement: gatecast.Statement{Through: at(6), Looked: at(7), Error: "no answer", Withheld: "nothing yet", Filled: 8, Lost: 9, SetAside: 10, NotOurs: 11},
 	}
 	const rest = `"last_event":"2026-01-02T03:04:02Z","last_sign":"2026-01-02T03:04:03Z","events":4,"rubbish":5,` +
-		`"statement":{"complete_through":"2026-01-02T03:04:06Z","looked":"2026-01-02T03:04:07Z","error":"no answer","filled":8,"lost":9}}`
+		`"statement":{"complete_through":"2026-01-02T03:04:06Z","looked":"2026-01-02T03:04:07Z","error":"no answer","withheld":"nothing yet","filled":8,"lost":9,"set_aside":10,"not_ours":11}}`
 	shows := func(a answer, state string) {
 		t.Helper()
 		if !strings.Contains(a.body, `"state":{`+state+rest) {
@@ -212,7 +241,7 @@ func TestASourceIsAskedAndTheEndOfTheLookAwaitedForAWhile(t *testing.T) {
 	src := w.addSource(`{` + office + `}`)
 	before := time.Now()
 	w.other.statement = gatecast.Statement{Through: at(6), Looked: at(7), Filled: 8}
-	const shown = `"complete_through":"2026-01-02T03:04:06Z","looked":"2026-01-02T03:04:07Z","filled":8,"lost":0}`
+	const shown = `"complete_through":"2026-01-02T03:04:06Z","looked":"2026-01-02T03:04:07Z","filled":8,"lost":0,"set_aside":0,"not_ours":0}`
 	a := w.do("POST", src+"/reconcile", "")
 	asked, err := time.Parse(time.RFC3339Nano, a.json(t)["asked"].(string))
 	if a.status != 200 || !strings.Contains(a.body, shown) || err != nil || asked.Before(before) || asked.After(time.Now()) {

@@ -55,7 +55,7 @@ type FormBody struct {
 	Headers   change[map[string]string]      `json:"headers,omitzero" doc:"Sent with each request; \"***\" keeps the value that a header has"`
 	Auth      change[authBody]               `json:"auth,omitzero" doc:"What lets gatecast in: username and password, or bearer"`
 	EventType change[gatecast.EventTypeForm] `json:"event_type,omitzero" doc:"How eventType stands in the body: \"number\" (default) or \"string\""`
-	OwnFields change[bool]                   `json:"own_fields,omitzero" doc:"The body carries seq and epoch too"`
+	OwnFields change[bool]                   `json:"own_fields,omitzero" doc:"The body carries seq, epoch and, where it is true, late too"`
 	Replay    change[bool]                   `json:"mark_replay,omitzero" doc:"What is sent late carries the header gatecast-replay"`
 	Ed25519   change[bool]                   `json:"ed25519,omitzero" doc:"Requests are signed by v1a too"`
 }

@@ -19,6 +19,8 @@ type Sources interface {
 	UpdateSource(ctx context.Context, name string, change func(*gatecast.SourceSettings) error) (*gatecast.Source, error)
 	PauseSource(ctx context.Context, name, reason string) (*gatecast.Source, error)
 	ResumeSource(ctx context.Context, name string) (*gatecast.Source, error)
+	// RotateSource is for sources that post; any other is a Conflict.
+	RotateSource(ctx context.Context, name string, overlap time.Duration) (*gatecast.Source, error)
 	DeleteSource(ctx context.Context, name string) error
 }
 
@@ -85,6 +87,7 @@ func (s *server) upstreamRoutes() []route {
 		line(auth.Admin, "POST", one+"/pause", "pause-source", "Take nothing from a source until it is resumed", 200, to(s, s.pauseSource)),
 		line(auth.Admin, "POST", one+"/resume", "resume-source", "Go on with a paused source", 200, to(s, s.resumeSource)),
 		line(auth.Admin, "POST", one+"/reconcile", "reconcile-source", "Ask a source what it has, and fill in what is missing", 200, to(s, s.reconcileSource)),
+		line(auth.Admin, "POST", one+"/rotate", "rotate-source", "Give a source that posts a new URL to post to", 200, to(s, s.rotateSource)),
 		line(auth.Admin, "GET", one+"/token", "reveal-source-token", "Show where a source posts its events to; this is logged", 200, to(s, s.revealSourceToken)),
 		line(auth.Read, "GET", kept, "list-quarantine", "List what could not be understood, newest first", 200, to(s, s.listQuarantine)),
 		line(auth.Read, "GET", kept+"/{id}", "get-quarantined", "Show something that could not be understood", 200, to(s, s.getQuarantined)),
