@@ -88,16 +88,7 @@ func (c *chaos) draw(t *rapid.T) {
 }
 
 func (c *chaos) play(t *testing.T) {
-	c.t = t
-	c.site = newSite(c.dir, Options{PerSecond: 50, Size: c.size})
-	c.source.Settings.REST.Lookback = 20 * 24 * time.Hour
-	c.source.Settings.REST.Zone = c.zone
-	zone, err := time.LoadLocation(c.right)
-	if err != nil {
-		t.Skip(err)
-	}
-	c.habits.zone = zone
-	c.up.habits, c.journal.lag, c.source.Settings.REST.Style = c.habits, c.lag, c.style
+	c.prepare(t)
 	c.start(t)
 	defer func() { c.stop() }()
 	for _, s := range c.steps {
@@ -108,6 +99,20 @@ func (c *chaos) play(t *testing.T) {
 		}
 	}
 	c.settle()
+}
+
+// prepare makes the site, and starts nothing.
+func (c *chaos) prepare(t *testing.T) {
+	c.t = t
+	c.site = newSite(c.dir, Options{PerSecond: 50, Size: c.size})
+	c.source.Settings.REST.Lookback = 20 * 24 * time.Hour
+	c.source.Settings.REST.Zone = c.zone
+	zone, err := time.LoadLocation(c.right)
+	if err != nil {
+		t.Skip(err)
+	}
+	c.habits.zone = zone
+	c.up.habits, c.journal.lag, c.source.Settings.REST.Style = c.habits, c.lag, c.style
 }
 
 func (c *chaos) fail(format string, args ...any) {
