@@ -148,7 +148,7 @@ type Devices struct {
 
 // Canary tunes the server's events to itself.
 type Canary struct {
-	Interval time.Duration `toml:"interval" desc:"Time between two. Each is appended to the journal like any event, and waited for at the server's own event stream. When none came back for three intervals, /readyz says so. 0s sends none." min:"0s" max:"24h"`
+	Interval time.Duration `toml:"interval" desc:"Time between two. Each is appended to the journal like any event, and waited for at the server's own event stream. When none came back for three intervals, /readyz says so; 1m is a good value. Each takes a position, so an app that was away for longer than its catch_up counts them among what it has lost. 0s sends none." min:"0s" max:"24h"`
 }
 
 // Hub tunes the live fan-out.
@@ -195,7 +195,6 @@ func Default() Config {
 			Max: 20_000, Learn: 7 * 24 * time.Hour, QuietAfter: time.Hour, StaleAfter: 10 * time.Minute, Missed: 6,
 			DeadAfter: 24 * time.Hour, RaiseAfter: 10 * time.Minute,
 		},
-		Canary:  Canary{Interval: time.Minute},
 		Hub:     Hub{Ring: 8192, RingBytes: 128 * MiB},
 		Metrics: Metrics{Public: true},
 	}

@@ -101,6 +101,7 @@ type Tracker struct {
 	mu      sync.Mutex
 	known   known
 	seq     gatecast.Seq // everything up to here has been taken in
+	newest  gatecast.Seq // of the records and alarms among it
 	epoch   string       // of the journal that seq is a place in
 	level   bool         // everything has been read that there was at the start
 	heard   []*device    // of them, since the last judgement; cleared once everything there is has been read
