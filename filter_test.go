@@ -18,6 +18,10 @@ func TestNoticesGoOnlyToWhoAsksForThem(t *testing.T) {
 			t.Errorf("%s: a notice matches: %v, want %v", name, got, c.want)
 		}
 	}
+	canary := &Event{Kind: Canary}
+	if all, notices := (Filter{}), (Filter{Kinds: []Kind{Notice}}); all.Match(canary) || notices.Match(canary) {
+		t.Error("a canary goes to who has not asked for it")
+	}
 	if all := (Filter{}); !all.Match(&Event{Kind: Record}) || !all.Match(&Event{Kind: Alarm}) {
 		t.Error("a filter that asks for nothing leaves out what the vendor's protocol has")
 	}

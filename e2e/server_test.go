@@ -163,7 +163,6 @@ func spawn(t *testing.T, data string, args ...string) *server {
 	s.cmd = exec.Command(binary, append([]string{"serve", "--listen", "127.0.0.1:0", "--data", data}, args...)...)
 	s.cmd.Stderr = s.output
 	s.cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "GATECAST_") })
-	s.cmd.Env = append(s.cmd.Env, "GATECAST_CANARY_INTERVAL=0s")         // tests count positions; a flag wins over this
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // a test run that is killed leaves no server behind
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)

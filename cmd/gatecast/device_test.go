@@ -52,6 +52,8 @@ func (f *fleet) SourceFreshness(string) gatecast.Freshness {
 	return gatecast.Freshness{State: gatecast.FreshQuiet, Why: "nothing came yet"}
 }
 
+func (f *fleet) Newest() gatecast.Seq { return 0 }
+
 func (f *fleet) Level() bool { return !f.behind }
 
 func TestDevicesAreATableWithWhatTheirSilenceMeans(t *testing.T) {

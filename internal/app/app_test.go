@@ -38,7 +38,6 @@ func start(t testing.TB, o Options, change func(*config.Config)) *trial {
 	cfg.Server.Listen = "127.0.0.1:0"
 	cfg.Server.Data = filepath.Join(t.TempDir(), "data")
 	cfg.Server.DrainSpread = 0
-	cfg.Canary.Interval = 0 // tests count positions
 	change(&cfg)
 	ready := make(chan Info, 1)
 	o.Ready = func(i Info) { ready <- i }

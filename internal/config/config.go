@@ -183,7 +183,7 @@ type Devices struct {
 
 // Canary tunes the server's events to itself.
 type Canary struct {
-	Interval time.Duration `toml:"interval" desc:"Time between two. Each is appended to the journal like any event, and waited for at the server's own event stream. When none came back for three intervals, /readyz says so. 0s sends none." min:"0s" max:"24h"`
+	Interval time.Duration `toml:"interval" desc:"Time between two. Each is appended to the journal like any event, and waited for at the server's own event stream. When none came back for three intervals, /readyz says so; 1m is a good value. Each takes a position, so an app that was away for longer than its catch_up counts them among what it has lost. 0s sends none." min:"0s" max:"24h"`
 }
 
 // Upstreams tunes how events are taken from other servers.
@@ -255,7 +255,6 @@ func Default() Config {
 			Max: 20_000, Learn: 7 * 24 * time.Hour, QuietAfter: time.Hour, StaleAfter: 10 * time.Minute, Missed: 6,
 			DeadAfter: 24 * time.Hour, RaiseAfter: 10 * time.Minute,
 		},
-		Canary: Canary{Interval: time.Minute},
 		Sources: Upstreams{
 			MaxSources: 256, DialTimeout: 20 * time.Second, DeadAfter: 90 * time.Second, LoginsPerMinute: 6, RetryMax: 30 * time.Second,
 			AskTimeout: 30 * time.Second, AsksPerSecond: 5, PageSize: 200, DeepEvery: 6 * time.Hour, Margin: 5 * time.Second,

@@ -61,7 +61,6 @@ func (p *process) start(address string) error {
 	p.cmd = exec.Command(p.own.Program, append(args, p.own.Settings...)...)
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	p.cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "GATECAST_") })
-	p.cmd.Env = append(p.cmd.Env, "GATECAST_CANARY_INTERVAL=0s") // its events are not to be measured
 	p.cmd.SysProcAttr = leaveNothingBehind()
 	if err := p.cmd.Start(); err != nil {
 		return fmt.Errorf("start %s: %w", p.own.Program, err)

@@ -17,6 +17,9 @@ type Devices interface {
 	Forget(ctx context.Context, sn string) error
 	// SourceFreshness tells how the devices of a source, all together, stand.
 	SourceFreshness(name string) gatecast.Freshness
+	// Newest returns the position of the newest record or alarm, 0 if that is not
+	// known.
+	Newest() gatecast.Seq
 	// Level reports whether the past has been read: before that nobody is judged.
 	Level() bool
 }

@@ -46,6 +46,8 @@ func (f *fleet) SourceFreshness(string) gatecast.Freshness {
 	return gatecast.Freshness{State: gatecast.FreshQuiet, Why: "nothing came yet"}
 }
 
+func (f *fleet) Newest() gatecast.Seq { return 100 }
+
 func (f *fleet) Level() bool { return true }
 
 func TestDevicesAreListedShownAndForgotten(t *testing.T) {
@@ -84,7 +86,7 @@ func TestDevicesAreListedShownAndForgotten(t *testing.T) {
 func TestAnAppsFreshnessComesFromItsConnectionsAndItsCursor(t *testing.T) {
 	w := newWorld(t)
 	key := w.app("gate")
-	w.status.state.Extent = gatecast.Extent{Epoch: "e", First: 1, Last: 100}
+	w.status.state.Extent = gatecast.Extent{Epoch: "e", First: 1, Last: 500} // of which 400 are canaries
 	cursor := func(seq gatecast.Seq, ago time.Duration) map[string][]gatecast.Cursor {
 		return map[string][]gatecast.Cursor{key: {{Epoch: "old", Seq: 99, Confirmed: time.Now()}, {Epoch: "e", Seq: seq, Confirmed: time.Now().Add(-ago)}}}
 	}

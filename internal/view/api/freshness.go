@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -12,8 +13,9 @@ import (
 const longAway = time.Hour
 
 // appFreshness says how an app stands in the words for devices: by its
-// connections to this node, and by how far it has confirmed.
-func appFreshness(a *gatecast.App, conns []gatecast.Connection, cursors []gatecast.Cursor, at gatecast.Extent, now time.Time) gatecast.Freshness {
+// connections to this node, and by how far it has confirmed before the newest
+// event that somebody may wait for.
+func appFreshness(a *gatecast.App, conns []gatecast.Connection, cursors []gatecast.Cursor, epoch string, newest gatecast.Seq, now time.Time) gatecast.Freshness {
 	if !a.Enabled {
 		return gatecast.Freshness{State: gatecast.FreshQuiet, Why: "disabled"}
 	}
@@ -22,12 +24,12 @@ func appFreshness(a *gatecast.App, conns []gatecast.Connection, cursors []gateca
 	}
 	var latest gatecast.Cursor
 	for _, c := range cursors {
-		if c.Epoch == at.Epoch && (c.Confirmed.After(latest.Confirmed) || latest.Epoch == "") {
+		if c.Epoch == epoch && (c.Confirmed.After(latest.Confirmed) || latest.Epoch == "") {
 			latest = c
 		}
 	}
 	f := gatecast.Freshness{State: gatecast.FreshQuiet, Since: latest.Confirmed}
-	behind := at.Last - min(latest.Seq, at.Last)
+	behind := newest - min(latest.Seq, newest)
 	window := a.CatchUp.WithDefaults().Window
 	switch {
 	case latest.Epoch == "":
@@ -94,10 +96,11 @@ func (s *server) freshnesses(ctx context.Context) func(*gatecast.App) *Freshness
 		conns[c.App] = append(conns[c.App], c)
 	}
 	st, err := s.opts.Status.Status(ctx)
+	newest := cmp.Or(s.opts.Devices.Newest(), st.Extent.Last)
 	return func(a *gatecast.App) *FreshnessBody {
 		if err != nil {
 			return nil
 		}
-		return new(showFreshness(appFreshness(a, conns[a.Key], s.opts.Cursors.Of(a.Key), st.Extent, time.Now())))
+		return new(showFreshness(appFreshness(a, conns[a.Key], s.opts.Cursors.Of(a.Key), st.Extent.Epoch, newest, time.Now())))
 	}
 }

@@ -98,14 +98,20 @@ type Tracker struct {
 
 	// mu guards the fields below. Only the goroutine of Run changes them, so that
 	// one reads them without it. It is held only for work in memory.
-	mu      sync.Mutex
-	known   known
-	seq     gatecast.Seq // everything up to here has been taken in
-	epoch   string       // of the journal that seq is a place in
-	level   bool         // everything has been read that there was at the start
-	heard   []*device    // of them, since the last judgement; cleared once everything there is has been read
+	mu    sync.Mutex
+	known known
+	reading
+	heard   []*device // of them, since the last judgement; cleared once everything there is has been read
 	sources map[string]*source
 	watched time.Time // since when silences are watched without a break
+}
+
+// reading is how far the journal has been read.
+type reading struct {
+	seq    gatecast.Seq // everything up to here has been taken in
+	newest gatecast.Seq // of the records and alarms among it
+	epoch  string       // of the journal that seq is a place in
+	level  bool         // everything has been read that there was at the start
 }
 
 // known is the devices there are.

@@ -23,6 +23,7 @@ type memo struct {
 	Epoch   string             `json:"epoch"` // of the journal
 	Zone    string             `json:"zone"`  // of the rhythms
 	Seq     gatecast.Seq       `json:"seq"`
+	Newest  gatecast.Seq       `json:"newest"` // record or alarm up to there
 	Sources map[string]*source `json:"sources"`
 	Devices []*device          `json:"devices"` // the latest heard of first
 }
@@ -68,7 +69,7 @@ func (t *Tracker) load(extent gatecast.Extent) {
 	if r == nil {
 		return
 	}
-	t.seq = r.Seq
+	t.seq, t.newest = r.Seq, r.Newest
 	for _, d := range slices.Backward(r.Devices) {
 		if t.known.devices[d.SN] == nil && len(t.known.devices) < t.opts.Max {
 			t.known.add(d)
@@ -117,7 +118,7 @@ func (t *Tracker) save() {
 	if t.opts.File == "" || !t.level {
 		return
 	}
-	r := memo{Version: fileVersion, Epoch: t.epoch, Zone: t.opts.Zone.String(), Seq: t.seq, Sources: t.sources}
+	r := memo{Version: fileVersion, Epoch: t.epoch, Zone: t.opts.Zone.String(), Seq: t.seq, Newest: t.newest, Sources: t.sources}
 	for e := t.known.order.Front(); e != nil; e = e.Next() {
 		r.Devices = append(r.Devices, e.Value.(*device))
 	}

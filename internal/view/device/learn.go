@@ -44,6 +44,9 @@ const typeForgotten = "device.forgotten"
 
 // take takes in an event of the journal.
 func (t *Tracker) take(ev *gatecast.Event) {
+	if ev.Kind.Valid() {
+		t.newest = ev.Seq
+	}
 	if ev.Device == "" {
 		return
 	}

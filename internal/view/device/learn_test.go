@@ -23,6 +23,10 @@ func TestADeviceIsLearntFromItsEvents(t *testing.T) {
 		s := newSite(t, zone, 0).run()
 		s.post(passage("a", "push", time.Now().Add(-2*time.Minute)), passage("a", "push", time.Now()), offline("a", "hq", "x", 3, time.Now()))
 		s.post(gatecast.Event{Kind: gatecast.Record, At: time.Now(), Data: []byte(`{}`)}) // of no device
+		s.post(gatecast.Event{Kind: gatecast.Canary, Device: "canary", Source: "gatecast", Data: []byte(`{}`)})
+		if s.Newest() != 4 {
+			t.Errorf("the newest is at %d", s.Newest())
+		}
 		d, _, _ := s.Device("a")
 		if d.Name != "Gate a" || d.Place != "1F" || d.Source != "hq" || d.Records != 2 || d.Alarms != 1 || time.Since(d.First) != 2*time.Minute || time.Since(d.Seen) != 0 {
 			t.Errorf("%+v", d)

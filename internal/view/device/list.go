@@ -93,6 +93,18 @@ func (t *Tracker) Level() bool {
 	return t.level
 }
 
+// Newest returns the position of the newest record or alarm: behind it there are
+// only events that gatecast sends itself and that nobody waits for. It is 0 while
+// that is not known.
+func (t *Tracker) Newest() gatecast.Seq {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.level {
+		return 0
+	}
+	return t.newest
+}
+
 // Forget forgets a device, on every node. It comes back when it is heard of. Its
 // error is NotFound if there is no such device, or the journal's.
 func (t *Tracker) Forget(ctx context.Context, sn string) error {
