@@ -20,6 +20,7 @@ func jetStreamCluster(t *testing.T) cluster {
 	s := startServer(t, t.TempDir(), 0)
 	return cluster{func(t *testing.T, o Options) *Store {
 		t.Helper()
+		o.Timeout = time.Minute // a busy disk may take its time
 		store, err := Open(t.Context(), connect(t, s), o)
 		if err != nil {
 			t.Fatal(err)
@@ -39,7 +40,7 @@ func startServer(t *testing.T, dir string, payload int32) *server.Server {
 	s.Start()
 	stop := func() { s.Shutdown(); s.WaitForShutdown() }
 	t.Cleanup(stop)
-	if !s.ReadyForConnections(30 * time.Second) {
+	if !s.ReadyForConnections(2 * time.Minute) {
 		t.Fatal("the server does not start")
 	}
 	return s
@@ -151,14 +152,22 @@ func TestALostServerIsToldAndTheMemoryGoesOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := Open(t.Context(), js, Options{Epoch: "e1", Interval: time.Millisecond, Timeout: 200 * time.Millisecond})
+	o := Options{Epoch: "e1", Interval: time.Millisecond}
+	before, err := Open(t.Context(), js, o)
 	if err != nil {
 		t.Fatal(err)
 	}
+	stop := run(t, before)
+	begin(t, before, gate, 5)
+	stop()
+	s, err := Open(t.Context(), js, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.opts.Timeout = 200 * time.Millisecond // nothing has to succeed any more
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- s.Run(ctx) }()
-	begin(t, s, gate, 5)
 	nc.Close()
 	s.Confirm(gate, 6)
 	eventually(t, "the loss is told", func() bool { return s.Healthy() != nil })

@@ -23,7 +23,7 @@ func startServer(t testing.TB, dir string, payload int32) *server.Server {
 	s.Start()
 	stop := func() { s.Shutdown(); s.WaitForShutdown() }
 	t.Cleanup(stop)
-	if !s.ReadyForConnections(30 * time.Second) {
+	if !s.ReadyForConnections(2 * time.Minute) {
 		t.Fatal("the server does not start")
 	}
 	return s
@@ -130,7 +130,7 @@ func TestALostServerIsToldAndTheMemoryGoesOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := Open(t.Context(), js, Options{Epoch: "e1", Interval: time.Millisecond, Timeout: 200 * time.Millisecond})
+	s, err := Open(t.Context(), js, Options{Epoch: "e1", Interval: time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -111,6 +111,9 @@ gatecast_registry_healthy 1
 # HELP gatecast_registry_resyncs_total How often the watch on the registry was lost and begun anew.
 # TYPE gatecast_registry_resyncs_total counter
 gatecast_registry_resyncs_total 0
+# HELP gatecast_registry_sources Sources there are.
+# TYPE gatecast_registry_sources gauge
+gatecast_registry_sources 0
 # HELP gatecast_registry_subscriptions Subscriptions there are.
 # TYPE gatecast_registry_subscriptions gauge
 gatecast_registry_subscriptions 3

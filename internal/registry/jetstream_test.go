@@ -26,6 +26,7 @@ func jetStreamCluster(t *testing.T) cluster {
 	keyFile := filepath.Join(t.TempDir(), "secret.key")
 	return cluster{func(t *testing.T, o Options) *Registry {
 		o.KeyFile = keyFile
+		o.Timeout = time.Minute // a busy disk may take its time
 		r, err := Open(t.Context(), connect(t, s), o)
 		if err != nil {
 			t.Fatal(err)
@@ -46,7 +47,7 @@ func startServer(t *testing.T, dir string) *server.Server {
 	s.Start()
 	stop := func() { s.Shutdown(); s.WaitForShutdown() }
 	t.Cleanup(stop)
-	if !s.ReadyForConnections(30 * time.Second) {
+	if !s.ReadyForConnections(2 * time.Minute) {
 		t.Fatal("the server does not start")
 	}
 	return s
@@ -235,7 +236,7 @@ func TestALostServerLeavesTheLastSnapshotInForce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := Open(t.Context(), js, Options{KeyFile: filepath.Join(t.TempDir(), "secret.key"), Timeout: 200 * time.Millisecond})
+	r, err := Open(t.Context(), js, Options{KeyFile: filepath.Join(t.TempDir(), "secret.key")})
 	if err != nil {
 		t.Fatal(err)
 	}
