@@ -1,6 +1,9 @@
 package main
 
 import (
+	"fmt"
+	"math/rand/v2"
+	"net"
 	"os"
 	"regexp"
 	"strings"
@@ -27,6 +30,7 @@ func TestScripts(t *testing.T) {
 			"until":   until,
 			"capture": capture,
 			"exits":   exits,
+			"port":    port,
 		},
 		RequireUniqueNames: true,
 	})
@@ -34,7 +38,7 @@ func TestScripts(t *testing.T) {
 
 // patience is the longest any wait may take. It bounds a hang; nothing is
 // measured with it.
-const patience = 60 * time.Second
+const patience = 2 * time.Minute
 
 // until runs a command again and again until its standard output matches:
 //
@@ -93,6 +97,28 @@ func capture(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("%s never held %q; it has:\n%s", args[1], args[2], text)
 		}
 	}
+}
+
+// port puts a port of the loopback address into a variable, for a server that
+// is to come back where it was:
+//
+//	port NAME
+//
+// It is below those that the system gives to outgoing connections: one of them
+// may be somebody else's as soon as it is free.
+func port(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: port NAME")
+	}
+	for range 1000 {
+		n := fmt.Sprint(10_000 + rand.IntN(20_000))
+		if l, err := net.Listen("tcp", "127.0.0.1:"+n); err == nil {
+			ts.Check(l.Close())
+			ts.Setenv(args[0], n)
+			return
+		}
+	}
+	ts.Fatalf("no free port")
 }
 
 // exits runs a command and checks its exit status:

@@ -268,6 +268,7 @@ func pushOptions(cfg config.Config, epoch string, log *slog.Logger) ws.Options {
 		Confirm: ws.Confirm{
 			ConfirmInterval: cfg.Resume.ConfirmInterval,
 			ConfirmTimeout:  cfg.Resume.ConfirmTimeout,
+			Farewell:        cfg.Resume.Farewell,
 			MaxInFlight:     cfg.Resume.MaxInFlight,
 		},
 		Heartbeat:     c.Heartbeat,

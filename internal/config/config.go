@@ -138,6 +138,7 @@ type WebSocket struct {
 type Resume struct {
 	ConfirmInterval time.Duration `toml:"confirm_interval" desc:"While events flow, a connection is asked so often, by a Ping, whether it has them. Shorter means fewer events sent twice after a broken connection, and more Pings." min:"20ms" max:"10s"`
 	ConfirmTimeout  time.Duration `toml:"confirm_timeout" desc:"A connection that has not answered such a Ping for so long counts as one that never does: what it was sent is taken for received." min:"1s" max:"10m"`
+	Farewell        time.Duration `toml:"farewell" desc:"When the server stops, a connection that has everything may take so long to confirm the last events, so that they are not sent again when it comes back." min:"100ms" max:"5m"`
 	CommitInterval  time.Duration `toml:"commit_interval" desc:"What consumers have confirmed is written to disk so often. After a crash of the server, at most what was confirmed since is sent twice." min:"20ms" max:"10s"`
 	MaxCursors      int           `toml:"max_cursors_per_app" desc:"Consumers of one app (names, addresses) that are remembered. For one more, that which was idle longest is forgotten, and begins anew when it returns. If all were here within a day, a new name is refused, and a new address is not remembered." min:"1" max:"10000"`
 	Readers         int           `toml:"readers" desc:"Connections that read the journal at the same time, apps in turn; the others wait for their turn." min:"1" max:"256"`
@@ -243,7 +244,7 @@ func Default() Config {
 			MaxInbound: MiB, HandshakesPerSecond: 5000, CloseTimeout: 3 * time.Second,
 		},
 		Resume: Resume{
-			ConfirmInterval: time.Second, ConfirmTimeout: 30 * time.Second, CommitInterval: time.Second,
+			ConfirmInterval: time.Second, ConfirmTimeout: 30 * time.Second, Farewell: 2 * time.Second, CommitInterval: time.Second,
 			MaxCursors: 1000, Readers: 4, ReadRate: 0, MaxInFlight: 1000,
 		},
 		SSE: SSE{MaxConnections: 1000, Heartbeat: 15 * time.Second, StallTimeout: time.Minute},

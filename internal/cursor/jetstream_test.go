@@ -21,6 +21,7 @@ func jetStreamCluster(t *testing.T) cluster {
 	s := buckettest.Server(t, t.TempDir(), 0)
 	return cluster{func(t *testing.T, o Options) *Store {
 		t.Helper()
+		o.Timeout = time.Minute // a busy disk may take its time
 		store, err := Open(t.Context(), buckettest.Connect(t, s), o)
 		if err != nil {
 			t.Fatal(err)

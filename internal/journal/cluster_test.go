@@ -125,7 +125,7 @@ func startCluster(t *testing.T) cluster {
 		servers = append(servers, srv)
 	}
 	for _, srv := range servers {
-		if !srv.ReadyForConnections(time.Minute) {
+		if !srv.ReadyForConnections(journaltest.Patience) {
 			t.Fatal("a server did not start; is one of its ports taken?", ports)
 		}
 		urls = append(urls, srv.ClientURL())
@@ -136,7 +136,7 @@ func startCluster(t *testing.T) cluster {
 
 func awaitLeader(t *testing.T, servers []*server.Server) {
 	t.Helper()
-	deadline := time.NewTimer(30 * time.Second)
+	deadline := time.NewTimer(journaltest.Patience)
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {

@@ -1,9 +1,11 @@
 package journal_test
 
 import (
+	"cmp"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gatecast/gatecast/internal/journal"
 	"github.com/gatecast/gatecast/internal/journal/journaltest"
@@ -25,6 +27,7 @@ func TestEmbeddedKeepsTheContract(t *testing.T) {
 // mustOpen opens a journal; the caller closes it.
 func mustOpen(t *testing.T, o journal.Options) *journal.Journal {
 	t.Helper()
+	o.Commit.Wait = cmp.Or(o.Commit.Wait, time.Minute) // whatever the disk is doing for others
 	j, err := journal.Open(t.Context(), o)
 	if err != nil {
 		t.Fatalf("Open: %v", err)

@@ -29,7 +29,7 @@ func TestAFailedFsyncIsNeverAcknowledged(t *testing.T) {
 		failFsync(t, filepath.Join(dir, "jetstream"))
 		events := []gatecast.Event{{ID: "a"}, {ID: "b"}, {ID: "c"}}[:together]
 		for range 2 {
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 			r, err := j.Append(ctx, events)
 			if ctx.Err() != nil {
 				t.Errorf("%d events: no answer", together)

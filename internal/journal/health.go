@@ -18,6 +18,7 @@ type health struct {
 	srv   *server.Server // nil if remote
 	up    func(context.Context) error
 	state atomic.Pointer[condition]
+	odd   time.Time // since when another stream than the journal's seems to be broken; zero: none does. Only poll uses it
 }
 
 // condition is what one poll found.
@@ -65,7 +66,7 @@ func (h *health) poll(ctx context.Context) {
 	if h.srv != nil {
 		c.free, c.disk = h.checkDisk()
 		_ = h.up(ctx) // keeps the mark's idea of the oldest event fresh
-		c.down = h.serves()
+		c.down = h.serves(time.Now())
 	} else if err := h.up(ctx); err != nil && ctx.Err() == nil {
 		c.down = down(err)
 	}
@@ -74,14 +75,43 @@ func (h *health) poll(ctx context.Context) {
 	h.report(old.down, c.down)
 }
 
-// serves asks the embedded server, which remembers a failed write or fsync
-// until it is restarted. It gives itself a millisecond to answer, which on a
-// busy machine may pass without it having run: what is really broken is so the
-// third time too.
-func (h *health) serves() error {
+// making is how long the making of a stream may take. While its directory is
+// there and the stream is not, the server takes it for one that it could not
+// read back.
+const making = 30 * time.Second
+
+// sound asks the embedded server about the journal's own stream.
+func (h *health) sound() error {
+	return h.ask(&server.HealthzOptions{Account: h.srv.GlobalAccount().Name, Stream: streamName})
+}
+
+// serves asks about the other streams too, which those who use them make at
+// their first start.
+func (h *health) serves(now time.Time) error {
+	if err := h.sound(); err != nil {
+		return err
+	}
+	err := h.ask(nil)
+	switch {
+	case err == nil:
+		h.odd = time.Time{}
+	case h.odd.IsZero():
+		h.odd = now
+	}
+	if now.Sub(h.odd) < making {
+		return nil
+	}
+	return err
+}
+
+// ask returns what the server, which remembers a failed write or fsync until it
+// is restarted, says is broken. It gives itself a millisecond to answer, which
+// on a busy machine may pass without it having run: what is really broken is so
+// the third time too.
+func (h *health) ask(o *server.HealthzOptions) error {
 	var why string
 	for range 3 {
-		st := h.srv.Healthz(nil)
+		st := h.srv.Healthz(o)
 		if st.StatusCode == 200 {
 			return nil
 		}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -48,6 +50,38 @@ func TestAlmostFullDiskRefusesAndHeals(t *testing.T) {
 	j.health.poll(t.Context())
 	if err := errors.Join(one("b"), j.Healthy()); err != nil {
 		t.Errorf("with space again: %v", err)
+	}
+}
+
+// TestAStreamThatIsBeingMadeIsNoFault: until it is made, the server takes it for
+// one that it could not read back.
+func TestAStreamThatIsBeingMadeIsNoFault(t *testing.T) {
+	dir := t.TempDir()
+	j, err := Open(t.Context(), Options{Dir: dir, Check: Check{Every: time.Hour, LowDisk: -1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = j.Close(context.Background()) }()
+	half := filepath.Join(dir, "jetstream", "jetstream", "$G", "streams", "KV_half_made")
+	if err := os.Mkdir(half, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	for after, fine := range map[time.Duration]bool{0: true, making - time.Second: true, making: false} {
+		j.health.odd = time.Time{}
+		_ = j.health.serves(now)
+		if err := j.health.serves(now.Add(after)); (err == nil) != fine {
+			t.Errorf("after %v: %v", after, err)
+		}
+	}
+	if err := os.Remove(half); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.health.serves(now.Add(making)); err != nil {
+		t.Errorf("when it is gone: %v", err)
+	}
+	if err := j.health.serves(now.Add(2 * making)); err != nil {
+		t.Errorf("later: %v", err)
 	}
 }
 

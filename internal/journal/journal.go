@@ -150,7 +150,7 @@ func assemble(ctx context.Context, o Options, l link) (*Journal, error) {
 		tail: j.tail, index: newIndex(o.Dedup), indexed: last, mark: j.link.mark, pace: newPace(),
 	}
 	if l.srv != nil {
-		c.sound = j.health.serves
+		c.sound = j.health.sound
 	}
 	if err := j.checkTail(ctx, c.index, info); err != nil {
 		return nil, errors.Join(err, j.link.mark.close())

@@ -69,14 +69,14 @@ func TestTheNewestEventsAreReadWithoutTheOldest(t *testing.T) {
 // Follow, and starts it again: nothing is lost, nothing doubled.
 func TestAMissingServerIsWaitedFor(t *testing.T) {
 	dir := t.TempDir()
-	srv := startServer(t, dir, -1)
+	port := freePorts(t, 1)[0] // nobody else gets it while there is no server
+	srv := startServer(t, dir, port)
 	ctx, cancel := context.WithTimeout(t.Context(), journaltest.Patience)
 	defer cancel()
 	j := mustOpen(t, journal.Options{
 		URL: srv.ClientURL(), Commit: journal.Commit{Timeout: 500 * time.Millisecond}, Check: journal.Check{Ring: 1},
 	})
 	defer func() { must(t, j.Close(context.Background())) }()
-	port := srv.Addr().String()
 	if _, err := j.Append(ctx, journaltest.Events("a", 3)); err != nil {
 		t.Fatal(err)
 	}
@@ -92,10 +92,7 @@ func TestAMissingServerIsWaitedFor(t *testing.T) {
 	if _, err := j.Append(short, journaltest.Events("c", 1)); gatecast.CodeOf(err) != gatecast.Unavailable {
 		t.Errorf("Append without a server: %v, want unavailable", err)
 	}
-	var n int
-	_, err := fmt.Sscanf(port[strings.LastIndex(port, ":")+1:], "%d", &n)
-	must(t, err)
-	startServer(t, dir, n)
+	startServer(t, dir, port)
 	must(t, <-sent)
 	if _, err := j.Append(ctx, append(journaltest.Events("c", 1), journaltest.Events("a", 3)...)); err != nil {
 		t.Fatal(err)
@@ -125,7 +122,7 @@ func startServer(t *testing.T, dir string, port int) *server.Server {
 	must(t, err)
 	srv.Start()
 	t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
-	if !srv.ReadyForConnections(20 * time.Second) {
+	if !srv.ReadyForConnections(journaltest.Patience) {
 		t.Fatal("the server did not start")
 	}
 	return srv

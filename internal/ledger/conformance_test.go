@@ -111,7 +111,7 @@ func run(t *testing.T, s *Store) (stop func()) {
 // eventually waits for what another node learns by itself.
 func eventually(t *testing.T, what string, cond func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
@@ -198,7 +198,8 @@ func wantNone(t *testing.T, s *Store, ids ...string) {
 	}
 }
 
-var alone = Options{Epoch: "e1", Last: ends(1 << 60)}
+// alone is the only node there is. A busy disk may take its time.
+var alone = Options{Epoch: "e1", Last: ends(1 << 60), Timeout: time.Minute}
 
 func testBegin(t *testing.T, c cluster) {
 	s := c.open(t, alone)

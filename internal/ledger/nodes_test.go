@@ -3,13 +3,14 @@ package ledger
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/gatecast/gatecast"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
 // shared is what a node of several has.
-var shared = Options{Epoch: "e1", Last: ends(1 << 60), Lease: true}
+var shared = Options{Epoch: "e1", Last: ends(1 << 60), Lease: true, Timeout: time.Minute}
 
 func lead(t *testing.T, s *Store) {
 	t.Helper()

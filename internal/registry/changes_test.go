@@ -15,9 +15,9 @@ func testSubscriptionChanges(t *testing.T, c cluster) {
 	r, other := c.node(t, Options{}), c.node(t, Options{})
 	early := subscribe(t, r, "")
 	known(t, other, early.ID, true)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // a change that is never told ends the loops
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute) // a change that is never told ends the loops
 	defer cancel()
-	lasting, end := context.WithTimeout(t.Context(), 20*time.Second)
+	lasting, end := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer end()
 	changes, apps := other.SubscriptionChanges(ctx), other.Changes(lasting)
 	app := create(t, r, "gate")

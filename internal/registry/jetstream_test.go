@@ -26,6 +26,7 @@ func jetStreamCluster(t *testing.T) cluster {
 	keyFile := filepath.Join(t.TempDir(), "secret.key")
 	return cluster{func(t *testing.T, o Options) *Registry {
 		o.KeyFile = keyFile
+		o.Timeout = time.Minute // a busy disk may take its time
 		r, err := Open(t.Context(), buckettest.Connect(t, s), o)
 		if err != nil {
 			t.Fatal(err)
@@ -203,7 +204,7 @@ func TestALostServerLeavesTheLastSnapshotInForce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := Open(t.Context(), js, Options{KeyFile: filepath.Join(t.TempDir(), "secret.key"), Timeout: 200 * time.Millisecond})
+	r, err := Open(t.Context(), js, Options{KeyFile: filepath.Join(t.TempDir(), "secret.key")})
 	if err != nil {
 		t.Fatal(err)
 	}

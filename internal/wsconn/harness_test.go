@@ -3,6 +3,7 @@ package wsconn
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"crypto/tls"
 	"encoding/binary"
 	"errors"
@@ -30,7 +31,7 @@ func TestMain(m *testing.M) {
 
 // patience is how long a test waits for what must come. It decides only how
 // late a broken test fails.
-const patience = 20 * time.Second
+const patience = 2 * time.Minute
 
 // session is the server's side of one connection under test.
 type session struct {
@@ -103,6 +104,7 @@ const (
 // server starts an HTTP server whose every request becomes a session.
 func (d door) server(t testing.TB, o Options) (*httptest.Server, <-chan *session) {
 	t.Helper()
+	o.CloseTimeout = cmp.Or(o.CloseTimeout, patience) // a client on a busy machine takes its time
 	sessions := make(chan *session, 1)
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, err := Upgrade(w, r, o)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,6 +25,20 @@ type process struct {
 	exited chan struct{} // closed when cmd is gone
 }
 
+// freePort returns a port that nobody listens on, from below those that systems
+// give to outgoing connections: a server that is killed is to come back where it
+// was, and meanwhile its clients dial by the thousand. 0 leaves it to the system.
+func freePort() int {
+	for range 100 {
+		port := 10_000 + rand.IntN(20_000)
+		if l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", port)); err == nil {
+			_ = l.Close() // nothing was accepted
+			return port
+		}
+	}
+	return 0
+}
+
 // launch starts a server on a free port.
 func launch(o Own) (*process, error) {
 	dir, err := os.MkdirTemp("", "gatecast-bench-")
@@ -36,7 +52,7 @@ func launch(o Own) (*process, error) {
 			return nil, err
 		}
 	}
-	if err := p.start("127.0.0.1:0"); err != nil {
+	if err := p.start(fmt.Sprint("127.0.0.1:", freePort())); err != nil {
 		p.cleanUp()
 		return nil, err
 	}

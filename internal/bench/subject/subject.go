@@ -45,13 +45,13 @@ type Own struct {
 	Data     string        // directory of its data; must exist
 	Settings []string      // more flags of gatecast serve, such as "--websocket.deflate=true"
 	TLS      bool          // serve HTTPS and WSS with a certificate made for the purpose
-	Patience time.Duration // to become ready, and to stop; default 30 s
+	Patience time.Duration // to become ready, and to stop; default 2 min
 }
 
 // Start runs a server on a free port of this machine and returns when it is
 // ready. It is killed with this process, whatever happens.
 func Start(ctx context.Context, o Own) (*Server, error) {
-	o.Patience = cmp.Or(o.Patience, 30*time.Second)
+	o.Patience = cmp.Or(o.Patience, 2*time.Minute)
 	p, err := launch(o)
 	if err != nil {
 		return nil, err

@@ -9,9 +9,12 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -62,22 +65,14 @@ func TestWhoIsRefusedForAMomentComesBack(t *testing.T) {
 
 func TestAServerThatIsNotThereYetIsWaitedFor(t *testing.T) {
 	everyDoor(t, func(t *testing.T, d door) {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		addr := l.Addr().String()
-		l.Close()
+		addr, listen := reserve(t)
 		s := gather(t, newWitness(), d.options(Options{}))
 		result := make(chan error, 1)
 		go func() { result <- s.Connect(t.Context(), addr, 20, request) }()
 		for s.Stats().Retries < 40 {
 			<-time.After(time.Millisecond)
 		}
-		if l, err = net.Listen("tcp", addr); err != nil {
-			t.Fatal(err)
-		}
-		serveOn(t, d.wrap(t, l), func(_ int, g *guest) {
+		serveOn(t, d.wrap(t, listen()), func(_ int, g *guest) {
 			g.upgrade()
 			g.linger()
 		})
@@ -85,6 +80,36 @@ func TestAServerThatIsNotThereYetIsWaitedFor(t *testing.T) {
 			t.Errorf("%v, %+v", err, s.Stats())
 		}
 	})
+}
+
+// reserve takes an address on which nobody listens, and which nobody else gets,
+// until listen is called.
+func reserve(t *testing.T) (addr string, listen func() net.Listener) {
+	t.Helper()
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := os.NewFile(uintptr(fd), "reserved")
+	t.Cleanup(func() { f.Close() })
+	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	name, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr = fmt.Sprint("127.0.0.1:", name.(*syscall.SockaddrInet4).Port)
+	return addr, func() net.Listener {
+		if err := syscall.Listen(fd, 100); err != nil {
+			t.Fatal(err)
+		}
+		l, err := net.FileListener(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
 }
 
 func TestAnyOtherAnswerIsFinal(t *testing.T) {
@@ -279,19 +304,23 @@ func TestSoManyHandshakesAreUnderWayAtOnce(t *testing.T) {
 			if limit < 0 {
 				want = 20
 			}
-			var waiting, most atomic.Int64
+			var mu sync.Mutex
+			var waiting, most int
 			go1 := make(chan struct{}, 20)
 			arrived := make(chan struct{}, 20)
 			addr := d.serve(t, func(_ int, g *guest) {
 				if !g.hear() {
 					return
 				}
-				if n := waiting.Add(1); n > most.Load() {
-					most.Store(n)
-				}
+				mu.Lock()
+				waiting++
+				most = max(most, waiting)
+				mu.Unlock()
 				arrived <- struct{}{}
 				<-go1
-				waiting.Add(-1)
+				mu.Lock()
+				waiting--
+				mu.Unlock()
 				_, _ = io.WriteString(g, accepted)
 				g.linger()
 			})
@@ -307,9 +336,11 @@ func TestSoManyHandshakesAreUnderWayAtOnce(t *testing.T) {
 			if err := <-result; err != nil {
 				t.Fatal(err)
 			}
-			if got := most.Load(); got != int64(want) {
-				t.Errorf("with %d, %d were under way at once", limit, got)
+			mu.Lock()
+			if most != want {
+				t.Errorf("with %d, %d were under way at once", limit, most)
 			}
+			mu.Unlock()
 		}
 	})
 }

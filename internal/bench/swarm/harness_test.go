@@ -28,7 +28,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience is how long a test waits for what must come. It decides only how
 // late a broken test fails.
-const patience = 20 * time.Second
+const patience = 2 * time.Minute
 
 // witness is a handler that writes down what it is told.
 type witness struct {

@@ -21,7 +21,7 @@ func Server(t testing.TB, dir string, payload int32) *server.Server {
 	}
 	s.Start()
 	t.Cleanup(func() { Stop(s) })
-	if !s.ReadyForConnections(30 * time.Second) {
+	if !s.ReadyForConnections(2 * time.Minute) {
 		t.Fatal("the server does not start")
 	}
 	return s

@@ -67,7 +67,7 @@ func Run(t *testing.T, s Subject) {
 }
 
 // Patience is how long the suite waits for what must happen.
-const Patience = 60 * time.Second
+const Patience = 5 * time.Minute
 
 // Event makes a test event with a given ID.
 func Event(id string) gatecast.Event {

@@ -73,10 +73,6 @@ func (s *Server) level(ctx context.Context) {
 	}
 }
 
-// farewell is how long a connection that leaves may take to confirm the last
-// events, so that they are not sent again when it comes back.
-const farewell = 2 * time.Second
-
 // partIfLevel closes a connection that is to leave and has everything, once it
 // has said so or its time for that is over.
 func (s *shard) partIfLevel(c *conn) {
@@ -86,7 +82,7 @@ func (s *shard) partIfLevel(c *conn) {
 	now := s.opts.Now()
 	if c.receipt.keeps && c.owes() && !c.receipt.silent.Load() {
 		if c.seat.partBy.IsZero() {
-			c.seat.partBy = now.Add(farewell)
+			c.seat.partBy = now.Add(s.opts.Farewell)
 		}
 		if now.Before(c.seat.partBy) {
 			if c.receipt.acks == nil && c.receipt.asked.Load() == 0 {

@@ -90,12 +90,14 @@ type Options struct {
 type Confirm struct {
 	ConfirmInterval time.Duration // between two questions to a busy connection; default 1 s
 	ConfirmTimeout  time.Duration // without an answer, after which a connection counts as silent; default 30 s
+	Farewell        time.Duration // that a connection has on a stop to confirm the last events; default 2 s
 	MaxInFlight     int           // events that a client with ack=manual may owe; default 1000
 }
 
 func (o Options) withDefaults() Options {
 	o.Confirm.ConfirmInterval = cmp.Or(o.Confirm.ConfirmInterval, time.Second)
 	o.Confirm.ConfirmTimeout = cmp.Or(o.Confirm.ConfirmTimeout, 30*time.Second)
+	o.Confirm.Farewell = cmp.Or(o.Confirm.Farewell, 2*time.Second)
 	o.Confirm.MaxInFlight = cmp.Or(o.Confirm.MaxInFlight, 1000)
 	o.Heartbeat = cmp.Or(o.Heartbeat, 30*time.Second)
 	o.DeadAfter = cmp.Or(o.DeadAfter, 90*time.Second)
