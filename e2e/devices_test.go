@@ -46,6 +46,7 @@ func row(list, sn string) string {
 // silence, beside one that goes on. The server is killed between the alarm and
 // its end; there are exactly these two.
 func TestADeviceThatShouldBeHeardOfIsFoundOut(t *testing.T) {
+	t.Parallel()
 	data := t.TempDir()
 	args := []string{
 		"--ingest.time_zone=UTC", "--devices.learn=24h", "--devices.stale_after=5s", "--devices.raise_offline=true",

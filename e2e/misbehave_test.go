@@ -82,6 +82,7 @@ func (v sourceView) has() uint64 { return v.State.Events + v.State.Statement.Fil
 // as there are ways to, each in its own way, beside two that do not. These are
 // taken from all the while; and afterwards every server's events are there once.
 func TestNoMisbehaviourStopsTheOtherSources(t *testing.T) {
+	t.Parallel()
 	tested := map[standin.Mode]bool{}
 	z := newZoo(t)
 	for _, m := range misbehaviours() {

@@ -149,6 +149,7 @@ func (d *door) crash() {
 // acknowledged is in the journal once, and what a device lived to send is there
 // whole, in its order.
 func TestPublishedSurvivesKill(t *testing.T) {
+	t.Parallel()
 	rng, data := seeded(t), t.TempDir()
 	s, port := startMQTT(t, data, "0", "--mqtt.tls=off")
 	var doors []*door
@@ -229,6 +230,7 @@ func mosquitto(t *testing.T, program, port string, args ...string) (int, string)
 }
 
 func TestMosquittoIsAnsweredAsTheManualSays(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	writeCertificate(t, cert, key)

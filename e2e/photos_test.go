@@ -85,6 +85,7 @@ func (s *server) imageBySign(t *testing.T, a app, typ int, id string, headers bo
 // is pushed the ID, and what curl gets under it are the bytes that were sent,
 // also after a kill -9.
 func TestAPhotoThatCurlSendsComesBackThroughTheVendorsCall(t *testing.T) {
+	t.Parallel()
 	data := t.TempDir()
 	s := start(t, data)
 	consumer := s.createApp(t)
@@ -141,6 +142,7 @@ func TestAPhotoThatCurlSendsComesBackThroughTheVendorsCall(t *testing.T) {
 // TestPhotosOfAcknowledgedEventsSurviveKill kills the server at random while
 // photos come in. Each that was acknowledged is there afterwards, whole.
 func TestPhotosOfAcknowledgedEventsSurviveKill(t *testing.T) {
+	t.Parallel()
 	rng := seeded(t)
 	data := t.TempDir()
 	var mu sync.Mutex // guards acked
@@ -196,6 +198,7 @@ func TestPhotosOfAcknowledgedEventsSurviveKill(t *testing.T) {
 // TestTheImagesOfASourceArriveWhateverHappens fetches from the vendor's server,
 // played, while it fails and while gatecast is killed.
 func TestTheImagesOfASourceArriveWhateverHappens(t *testing.T) {
+	t.Parallel()
 	vendor := standin.New(standin.Options{})
 	defer vendor.Close()
 	up := httptest.NewServer(vendor)

@@ -21,6 +21,7 @@ const rush = 20 * time.Millisecond
 // restarted at random under load, and so is gatecast. Afterwards the journal has
 // every event once, and whatever was said of completeness meanwhile was true.
 func TestUpstreamsAreCompleteSurvivesChaosAndKills(t *testing.T) {
+	t.Parallel()
 	rng := seeded(t)
 	p := newPlay(t, rng)
 	halt := feed(t, rng, rush, p.vendors...)
