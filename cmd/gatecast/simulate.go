@@ -172,12 +172,15 @@ func runStandin(ctx context.Context, t terminal, s *standin.Server, l net.Listen
 func tellStatus(ctx context.Context, w io.Writer, s *standin.Server) {
 	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()
-	for ctx.Err() == nil {
+	for {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 		}
 		fmt.Fprintln(w, statusLine(s.Status()))
+		if ctx.Err() != nil {
+			return
+		}
 	}
 }
 

@@ -96,7 +96,7 @@ func TestOnARealClusterALeaseHasOneHolderWhateverIsCut(t *testing.T) {
 
 	t.Log("the holder's connection is cut")
 	w.nodes[holder].Cut()
-	next := w.holder(w.others(holder)...)
+	w.holder(w.others(holder)...)
 	w.nodes[holder].Mend()
 
 	t.Log("the server that leads the bucket's stream is cut off from the others")
@@ -118,7 +118,7 @@ func TestOnARealClusterALeaseHasOneHolderWhateverIsCut(t *testing.T) {
 	buckettest.Eventually(t, "the stream has a leader", func() bool { leader = w.Leader("KV_b"); return leader >= 0 })
 	buckettest.Stop(w.Servers[leader])
 	buckettest.Eventually(t, "another server leads", func() bool { return w.Leader("KV_b") >= 0 })
-	next = w.holder(0, 1, 2)
+	next := w.holder(0, 1, 2)
 	w.nodes[next].Cut()
 	w.holder(w.others(next)...)
 	w.nodes[next].Mend()
