@@ -75,3 +75,47 @@ func TestNumbersOfAlarmsAreCountedOnceForAllTheirStates(t *testing.T) {
 		}
 	})
 }
+
+func TestWhatASourceLearnsLongAfterwardsIsFoundByADeepLook(t *testing.T) {
+	at(t, Options{}, func(t *testing.T, s *site) {
+		for range 6 {
+			sleep(10 * time.Minute)
+			s.up.skip(3) // other companies' numbers: a gap says nothing
+			s.push(t, s.up.add(gatecast.Record, 0))
+		}
+		s.up.add(gatecast.Record, 50*time.Minute) // from a device that was offline
+		s.push(t, s.up.add(gatecast.Record, 0))
+		sleep(2 * time.Hour)
+		s.filled(t, 0)
+		sleep(6 * time.Hour)
+		if st := s.filled(t, 1); st.NotOurs != 18 || st.Lost != 0 {
+			t.Errorf("%+v, want 18 numbers that are not ours", st)
+		}
+	})
+}
+
+func TestWhatASourceLearnsLongAfterwardsIsFoundByItsNumberWhereNumbersAreSeldomMissing(t *testing.T) {
+	at(t, Options{}, func(t *testing.T, s *site) {
+		for range 6 {
+			sleep(10 * time.Minute)
+			s.push(t, s.up.add(gatecast.Record, 0))
+		}
+		s.up.add(gatecast.Record, 50*time.Minute) // from a device that was offline
+		s.push(t, s.up.add(gatecast.Record, 0))
+		sleep(6 * time.Minute)
+		if st := s.filled(t, 1); st.NotOurs != 0 {
+			t.Errorf("%+v", st)
+		}
+		s.up.skip(2)
+		s.push(t, s.up.add(gatecast.Record, 0))
+		sleep(6 * time.Minute)
+		before := s.up.questions()
+		if st := s.filled(t, 1); st.NotOurs != 2 {
+			t.Errorf("%+v, want 2 numbers that are not ours", st)
+		}
+		sleep(time.Hour)
+		if n := s.up.questions() - before; n > 12*5 {
+			t.Errorf("%d questions in an hour: a gap that is explained is looked into again", n)
+		}
+	})
+}
