@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -75,6 +76,14 @@ func UpstreamID(source string, k Kind, id, status int64, data []byte) string {
 		return source + ":alarm:" + strconv.FormatInt(id, 10) + ":" + strconv.FormatInt(status, 10)
 	}
 	return source + ":" + k.String() + ":" + strconv.FormatInt(id, 10)
+}
+
+// IsUpstreamID reports whether an ID looks like one that [UpstreamID] makes.
+// Nobody but the source of that name may bring an event under it: what came
+// first under an ID stays.
+func IsUpstreamID(id string) bool {
+	name, rest, found := strings.Cut(id, ":")
+	return found && ValidSourceName(name) && (strings.HasPrefix(rest, "record:") || strings.HasPrefix(rest, "alarm:"))
 }
 
 // SourceState is how a source stands at one moment.

@@ -132,7 +132,7 @@ func (p *parts) run(ctx context.Context, listener net.Listener, ready func()) er
 	defer stopMemory()
 	defer work.Wait()
 	defer stopFeed()
-	failed := make(chan error, 16) // at least one for each that is started below
+	failed := make(chan error, 32) // at least one for each that is started below
 	begin := func(group *sync.WaitGroup, ctx context.Context, what string, run func(context.Context) error) {
 		group.Go(func() {
 			if err := run(ctx); err != nil && ctx.Err() == nil {
@@ -174,21 +174,36 @@ func (p *parts) run(ctx context.Context, listener net.Listener, ready func()) er
 	case <-ctx.Done():
 	case err = <-failed:
 	}
-	stopSources()
-	sending.Wait()
-	p.stop(server)
-	return err
-}
-
-// stop ends the server gently: readiness goes first, then new work is refused,
-// then requests under way finish, then the sockets are pushed level and
-// closed. Meanwhile the requests to subscribers end, or are broken off after
-// half of the time; what they were about is sent again at the next start.
-func (p *parts) stop(server *http.Server) {
-	began := time.Now()
 	limit, cancel := context.WithTimeout(context.Background(), p.cfg.Server.ShutdownTimeout)
 	defer cancel()
 	p.health.stopping()
+	defer sending.Wait()
+	stopSources()
+	p.awaitSources(limit, &sending)
+	p.stop(limit, server)
+	return err
+}
+
+// awaitSources waits for what takes events in, for a quarter of the time at
+// most: one that does not end must not take the time away from the rest.
+func (p *parts) awaitSources(ctx context.Context, sending *sync.WaitGroup) {
+	ctx, cancel := context.WithTimeout(ctx, p.cfg.Server.ShutdownTimeout/4)
+	defer cancel()
+	ended := make(chan struct{})
+	go func() { sending.Wait(); close(ended) }() // run waits for the same before it returns
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		p.log.Warn("sources were still at work when their time was over")
+	}
+}
+
+// stop ends the server gently, within limit: readiness is gone, new work is
+// refused, then requests under way finish, then the sockets are pushed level and
+// closed. Meanwhile the requests to subscribers end, or are broken off after
+// half of the time; what they were about is sent again at the next start.
+func (p *parts) stop(limit context.Context, server *http.Server) {
+	began := time.Now()
 	p.log.Info("stopping", "connections", p.push.Connections()+p.stream.Connections(), "limit", p.cfg.Server.ShutdownTimeout.String())
 	var calls sync.WaitGroup
 	calls.Go(func() {

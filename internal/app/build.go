@@ -50,13 +50,14 @@ type parts struct {
 	mqtt      publishers
 	watch     watch
 	health    *health
-	epoch     string // of the journal
+	numbers   *senselink.Counter // of events that have none
+	epoch     string             // of the journal
 	began     time.Time
 }
 
 // build makes the parts bottom-up. On an error it closes what it has made.
 func build(ctx context.Context, cfg config.Config, o Options) (_ *parts, err error) {
-	p := &parts{cfg: cfg, log: o.Log, version: o.Version, began: time.Now(), health: &health{}}
+	p := &parts{cfg: cfg, log: o.Log, version: o.Version, began: time.Now(), health: &health{}, numbers: new(senselink.Counter)}
 	defer func() {
 		if err != nil {
 			p.close(cfg.Server.ShutdownTimeout)
@@ -99,7 +100,7 @@ func build(ctx context.Context, cfg config.Config, o Options) (_ *parts, err err
 	if p.pictures, err = p.buildPictures(); err != nil {
 		return nil, err
 	}
-	ingest := ingestOptions(cfg, zone, o.Log)
+	ingest := p.ingestOptions(zone)
 	ingest.Decode.Photos, ingest.SourcePhotos = p.pictures.store, p.pictures.store.Lenient()
 	p.ingest = push.New(p.journal, ingest)
 	p.push = ws.New(p.registry, p.hub, p.hub, p.cursors, pushOptions(cfg, p.epoch, o.Log))
@@ -243,7 +244,10 @@ func orForEver(d time.Duration) time.Duration {
 	return d
 }
 
-func ingestOptions(cfg config.Config, zone *time.Location, log *slog.Logger) push.Options {
+// ingestOptions is what all doors agree on. They share what numbers events that
+// have none: clients know a record by its number.
+func (p *parts) ingestOptions(zone *time.Location) push.Options {
+	cfg := p.cfg
 	return push.Options{
 		Decode: senselink.Options{
 			MaxBody:  int64(cfg.Ingest.MaxBody),
@@ -251,11 +255,12 @@ func ingestOptions(cfg config.Config, zone *time.Location, log *slog.Logger) pus
 			MaxBatch: cfg.Ingest.MaxBatch,
 			MaxDepth: cfg.Ingest.MaxDepth,
 			Zone:     zone,
+			IDs:      p.numbers,
 		},
 		ReadTimeout:  cfg.Ingest.ReadTimeout,
 		StoreTimeout: cfg.Ingest.StoreTimeout,
 		MaxInflight:  int64(cfg.Ingest.MaxInflight),
-		Log:          log,
+		Log:          p.log,
 	}
 }
 

@@ -46,7 +46,7 @@ func listenMQTT(cfg config.Config) (net.Listener, error) {
 
 func (p *parts) buildPublishers(zone *time.Location) publishers {
 	c := p.cfg.MQTT
-	decode := ingestOptions(p.cfg, zone, p.log).Decode
+	decode := p.ingestOptions(zone).Decode
 	decode.Photos = p.pictures.store.Lenient()
 	server := mqtt.New(
 		mqtt.Parts{Journal: p.journal, Users: p.registry, Quarantine: p.sources.quarantine},

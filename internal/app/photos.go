@@ -31,11 +31,15 @@ func (p *parts) buildPictures() (pics pictures, err error) {
 		return pics, fmt.Errorf("open the photos: %w", err)
 	}
 	pics.door = vendor.NewDoor(p.registry, p.registry, vendor.Options{Log: p.log})
+	trust, err := p.trust()
+	if err != nil {
+		return pics, err
+	}
 	pics.fetcher, err = image.New(
 		image.Parts{Sources: p.registry, Hub: p.hub, Store: shelf{pics.store, p.journal.Accepting}},
 		image.Options{
 			Dir: filepath.Join(p.dataDir, "sources"), PerSecond: c.FetchRate, Parallel: c.FetchParallel, For: c.FetchFor,
-			MaxSize: int64(c.MaxSize), Log: p.log,
+			MaxSize: int64(c.MaxSize), TLS: trust, Log: p.log,
 		},
 	)
 	if err != nil {

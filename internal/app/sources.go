@@ -35,18 +35,17 @@ func (p *parts) buildUpstreams(ctx context.Context, zone *time.Location) (u upst
 	if err != nil {
 		return u, fmt.Errorf("open the quarantine: %w", err)
 	}
-	roots, err := egress.Roots(cfg.CAFile)
+	trust, err := p.trust()
 	if err != nil {
-		return u, fmt.Errorf("read sources.ca_file: %w", err)
+		return u, err
 	}
-	trust := &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	var notes reconcile.Notes // in files
 	if p.cfg.Journal.URL != "" {
 		if u.turn, notes, err = p.openTurn(ctx); err != nil {
 			return u, fmt.Errorf("open what the nodes share about the sources: %w", err)
 		}
 	}
-	decode := ingestOptions(p.cfg, zone, p.log).Decode
+	decode := p.ingestOptions(zone).Decode
 	decode.Photos = p.pictures.store.Lenient()
 	// Who asks and who takes in tell each other something. They do not before
 	// they run.
@@ -67,12 +66,28 @@ func (p *parts) buildUpstreams(ctx context.Context, zone *time.Location) (u upst
 		pull.Parts{Sources: p.registry, Journal: p.journal, Quarantine: u.quarantine},
 		pull.Options{
 			Decode: decode, StoreTimeout: p.cfg.Ingest.StoreTimeout, OnConnect: u.reconciler.Connected, Log: p.log, TLS: trust,
-			DialTimeout: cfg.DialTimeout, DeadAfter: cfg.DeadAfter, LoginsPerMinute: cfg.LoginsPerMinute, MaxPause: cfg.RetryMax,
+			MaxMessage: int(p.cfg.Ingest.MaxBody), DialTimeout: cfg.DialTimeout, DeadAfter: cfg.DeadAfter, LoginsPerMinute: cfg.LoginsPerMinute, MaxPause: cfg.RetryMax,
 		},
 	)
 	receiver = push.NewReceiver(p.ingest, p.registry, u.quarantine, push.ReceiverOptions{OnConnect: u.reconciler.Connected})
 	u.follower, u.receiver = follower, receiver
 	return u, nil
+}
+
+// trust is whose certificates servers that are sources may have.
+func (p *parts) trust() (*tls.Config, error) {
+	roots, err := egress.Roots(p.cfg.Sources.CAFile)
+	if err != nil {
+		return nil, fmt.Errorf("read sources.ca_file: %w", err)
+	}
+	return &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, nil
+}
+
+// suspect says that a source may have events that it does not bring, in
+// whichever way it brings them.
+func (u *upstreams) suspect(name, why string) {
+	u.follower.Suspect(name, why)
+	u.receiver.Suspect(name, why)
 }
 
 // run takes in from the sources until ctx ends, in a cluster whenever this node

@@ -39,6 +39,10 @@ func (p *parts) nodeName() string {
 // here reports whether this node follows the sources.
 func (u *upstreams) here() bool { return u.turn == nil || u.turn.Held() }
 
+// Leads reports whether this node raises the alarms of absent devices: the one
+// that knows how their sources stand.
+func (u *upstreams) Leads() bool { return u.here() }
+
 // where says who does, on a node that does not.
 func (u *upstreams) where() string {
 	if name := u.turn.Holder(); name != "" {

@@ -30,11 +30,11 @@ func (p *parts) buildWatch(zone *time.Location) (w watch) {
 		device.Parts{Hub: p.hub, Journal: p.journal, Sources: sourceStates{p}},
 		device.Options{
 			File: filepath.Join(p.dataDir, "devices.json"), Zone: zone, Max: cfg.Max, Learn: cfg.Learn, QuietAfter: cfg.QuietAfter,
-			StaleAfter: cfg.StaleAfter, DeadAfter: cfg.DeadAfter, Missed: cfg.Missed, Suspect: p.sources.follower.Suspect, Log: p.log,
+			StaleAfter: cfg.StaleAfter, DeadAfter: cfg.DeadAfter, Missed: cfg.Missed, Suspect: p.sources.suspect, Log: p.log,
 		},
 	)
 	w.raiser = absence.New(
-		absence.Parts{Devices: w.devices, Journal: p.journal, Leader: p.calls.ledger},
+		absence.Parts{Devices: w.devices, Journal: p.journal, Leader: &p.sources},
 		absence.Options{Raise: cfg.RaiseOffline, After: cfg.RaiseAfter, StoreTimeout: p.cfg.Ingest.StoreTimeout, Zone: zone, Log: p.log},
 	)
 	return w

@@ -62,6 +62,11 @@ func (o *Options) inspect(content []byte) (format, error) {
 	if err != nil || c.Width < 1 || c.Height < 1 {
 		return format{}, noImage("this begins like "+f.media+" and is none", err)
 	}
+	if max(c.Width, c.Height) > mostSide {
+		e := gatecast.Errorf(gatecast.Invalid, "the photo has %d x %d pixels; no side may be longer than %d", c.Width, c.Height, mostSide)
+		e.Remedy = "send one of a usual shape"
+		return format{}, e
+	}
 	if int64(c.Width) > o.MaxPixels/int64(c.Height) {
 		e := gatecast.Errorf(gatecast.Invalid, "the photo has %d x %d pixels, more than %d in all", c.Width, c.Height, o.MaxPixels)
 		e.Remedy = "send a smaller one, or raise photos.max_pixels in the configuration"
@@ -69,6 +74,10 @@ func (o *Options) inspect(content []byte) (format, error) {
 	}
 	return f, nil
 }
+
+// mostSide bounds what a small copy costs: scaling takes memory for each row,
+// however short it is.
+const mostSide = 16 << 10
 
 func noImage(message string, cause error) error {
 	e := gatecast.Errorf(gatecast.Invalid, "%s", message)

@@ -138,7 +138,7 @@ func (s *Store) find(id string) (int, bool) {
 	return slices.BinarySearchFunc(s.items, id, func(it *item, id string) int { return strings.Compare(it.ID, id) })
 }
 
-// makeRoom lets the oldest go until so much more fits. It needs the pen.
+// makeRoom lets the oldest of those who have most go until so much more fits. It needs the pen.
 func (s *Store) makeRoom(items int, size int64) {
 	for {
 		it := s.oldestBeyond(items, size)
@@ -159,9 +159,31 @@ func (s *Store) oldestBeyond(items int, size int64) *item {
 	if len(s.items) == 0 || len(s.items)+items <= s.opts.MaxItems && s.bytes+size <= s.opts.MaxBytes {
 		return nil
 	}
-	it := s.items[0]
-	s.items, s.bytes = slices.Delete(s.items, 0, 1), s.bytes-it.file
+	i := s.oldestOfMost()
+	it := s.items[i]
+	s.items, s.bytes = slices.Delete(s.items, i, i+1), s.bytes-it.file
 	return it
+}
+
+// oldestOfMost is where the oldest item of the sender is that has most: who
+// sends much rubbish must not push out what others have here. All devices over
+// MQTT are one sender. It is called under mu.
+func (s *Store) oldestOfMost() int {
+	count, first, most := make(map[string]int), make(map[string]int), 0
+	for i, it := range s.items {
+		sender, _, _ := strings.Cut(it.Source, ":")
+		if count[sender]++; count[sender] == 1 {
+			first[sender] = i
+		}
+		most = max(most, count[sender])
+	}
+	oldest := len(s.items)
+	for sender, n := range count {
+		if n == most {
+			oldest = min(oldest, first[sender])
+		}
+	}
+	return oldest
 }
 
 // load finds what was kept before the start. Damaged files go: nobody could

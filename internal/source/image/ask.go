@@ -44,7 +44,7 @@ func newClient(o Options) *http.Client {
 	tr := o.Transport
 	if tr == nil {
 		tr = &http.Transport{
-			Proxy:       http.ProxyFromEnvironment,
+			Proxy: http.ProxyFromEnvironment, TLSClientConfig: o.TLS,
 			DialContext: (&net.Dialer{Timeout: o.Timeout}).DialContext, TLSHandshakeTimeout: o.Timeout,
 			MaxIdleConnsPerHost: o.Parallel, IdleConnTimeout: 90 * time.Second, ForceAttemptHTTP2: true,
 		}

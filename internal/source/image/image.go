@@ -11,6 +11,7 @@ package image
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"iter"
 	"log/slog"
@@ -63,7 +64,8 @@ type Parts struct {
 // Options tunes a Fetcher. The zero value suits, but for Dir.
 type Options struct {
 	Dir       string            // of the files with what is still to be fetched; made if missing
-	Transport http.RoundTripper // default: one of its own, with the system's certificate authorities
+	Transport http.RoundTripper // default: one of its own
+	TLS       *tls.Config       // of that; default: the system's certificate authorities
 	PerSecond float64           // questions to one source a second; default 10
 	Parallel  int               // questions to one source at once; default 2
 	For       time.Duration     // how long after an event was stored its images are asked for; default 24 h

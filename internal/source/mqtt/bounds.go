@@ -10,30 +10,39 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// budget bounds the bytes of all messages at work. When it is spent, take fails
-// at once.
+// budget bounds the bytes of all messages at work, and of those of one user to
+// half of them: nobody can shut the door to all others. Connections that have
+// not signed in are one user, "". When it is spent, take fails at once.
 type budget struct {
 	max int64
 
-	// mu guards used. It is held for the arithmetic only.
+	// mu guards the fields below. It is held for the arithmetic only.
 	mu   sync.Mutex
 	used int64
+	by   map[string]int64 // user
 }
 
-func (b *budget) take(n int) bool {
+func (b *budget) take(user string, n int) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.used+int64(n) > b.max {
+	if b.used+int64(n) > b.max || b.by[user]+int64(n) > b.max/2 {
 		return false
 	}
+	if b.by == nil {
+		b.by = make(map[string]int64)
+	}
 	b.used += int64(n)
+	b.by[user] += int64(n)
 	return true
 }
 
-func (b *budget) give(n int) {
+func (b *budget) give(user string, n int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.used -= int64(n)
+	if b.by[user] -= int64(n); b.by[user] == 0 {
+		delete(b.by, user)
+	}
 }
 
 func (b *budget) spent() int64 {

@@ -32,8 +32,9 @@ type client struct {
 	inbox  *inbox
 	ended  chan struct{} // closed when nothing more of it will be stored
 
-	user *gatecast.MQTTUser // as it was when it signed in
-	idle time.Duration      // silence after which it counts as gone
+	user  *gatecast.MQTTUser // as it was when it signed in
+	payer string             // whose share of the budget its messages take: the user's name, once it has signed in
+	idle  time.Duration      // silence after which it counts as gone
 
 	place *list.Element // among those who have not signed in; the roster's
 	name  name          // likewise
@@ -70,6 +71,7 @@ func (c *client) run(ctx context.Context) {
 	defer stop()
 	err := c.signIn(ctx)
 	if err == nil {
+		c.payer = c.user.Name
 		err = c.serve(ctx)
 	}
 	e := c.reason(ctx, err)
@@ -188,7 +190,7 @@ func (c *client) answer(h head) ([]byte, error) {
 		return nil, violation("a packet of type %d with %d bytes", h.kind, h.size)
 	}
 	b, err := c.body(h.size)
-	defer c.server.budget.give(len(b))
+	defer c.server.budget.give(c.payer, len(b))
 	if err != nil {
 		return nil, err
 	}
@@ -215,7 +217,7 @@ func (c *client) answer(h head) ([]byte, error) {
 
 func (c *client) queue(t task) error {
 	if !c.inbox.put(t) {
-		c.server.budget.give(t.size)
+		c.server.budget.give(c.payer, t.size)
 		return ending("client", "the client is not answered any more")
 	}
 	return nil
@@ -230,7 +232,7 @@ func (c *client) body(size int) ([]byte, error) {
 	b := make([]byte, 0, min(size, chunk))
 	for len(b) < size {
 		n := min(size-len(b), chunk)
-		if !c.server.budget.take(n) {
+		if !c.server.budget.take(c.payer, n) {
 			return b, ending("memory", "the messages of all clients take more than %d bytes", c.server.opts.Limits.Memory)
 		}
 		b = slices.Grow(b, n)
@@ -262,7 +264,7 @@ func (c *client) publish(ctx context.Context, h head, u *gatecast.MQTTUser) erro
 		err = c.sort(ctx, &t, m, u, large)
 	}
 	if err != nil {
-		c.server.budget.give(t.size)
+		c.server.budget.give(c.payer, t.size)
 		return err
 	}
 	return c.queue(t)
@@ -299,7 +301,7 @@ func (c *client) sort(ctx context.Context, t *task, m message, u *gatecast.MQTTU
 	a, known := readTopic(m.topic)
 	switch {
 	case !known:
-		t.rubbish = &rubbish{"topic", Source, fmt.Sprintf("there is no topic %.100q; events come under gatecast/SN/record and gatecast/SN/alarm", m.topic), m.payload}
+		t.rubbish = &rubbish{"topic", Source, fmt.Sprintf("there is no topic %.100q; events come under gatecast/SN/record and gatecast/SN/alarm; it was sent by user %s", m.topic, u.Name), m.payload}
 		return nil
 	case !u.May(a.device):
 		return c.notItsDevice(ctx, a)

@@ -44,7 +44,7 @@ func (c *client) settle(ctx context.Context) error {
 			}
 		}
 		for i := range tasks {
-			c.server.budget.give(tasks[i].size)
+			c.server.budget.give(c.payer, tasks[i].size)
 		}
 		c.inbox.done(tasks)
 	}

@@ -68,7 +68,7 @@ func (c *client) readLogin(ctx context.Context) (login, error) {
 		return login{}, violation("a CONNECT with %d bytes", h.size)
 	}
 	b, err := c.body(h.size)
-	defer c.server.budget.give(len(b))
+	defer c.server.budget.give(c.payer, len(b))
 	if err != nil {
 		return login{}, err
 	}

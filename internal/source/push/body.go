@@ -25,6 +25,7 @@ type bodyReader struct {
 	src      io.Reader
 	opts     *Options
 	end      time.Time             // when all of it must be there
+	packed   bool                  // a few bytes become many: its sender may not stop at all
 	deadline func(time.Time) error // of reading from the connection
 
 	size  int64 // read so far
@@ -50,7 +51,7 @@ func (b *bodyReader) Read(p []byte) (int, error) {
 
 func (b *bodyReader) pace(n int) {
 	b.size += int64(n)
-	if b.size < freeBytes || b.size-b.paced < paceBytes {
+	if !b.packed && (b.size < freeBytes || b.size-b.paced < paceBytes) {
 		return
 	}
 	next := time.Now().Add(paceTime)

@@ -14,6 +14,7 @@ type desk struct {
 	name     string
 	created  time.Time // of the source
 	refusals seldom    // for the log
+	share    budget    // of the memory for bodies
 
 	// mu guards what follows. It is held only to copy and to compare.
 	mu      sync.Mutex

@@ -10,6 +10,8 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"log/slog"
 	"net/http"
 	"time"
@@ -130,6 +132,9 @@ func (h *Handler) store(ctx context.Context, source string, l load, received fun
 	}
 	for i := range events {
 		events[i].Source = source
+		if gatecast.IsUpstreamID(events[i].ID) {
+			events[i].ID = foreign(events[i].ID)
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, h.opts.StoreTimeout)
 	defer cancel()
@@ -139,4 +144,11 @@ func (h *Handler) store(ctx context.Context, source string, l load, received fun
 	}
 	h.metrics.stored(source, events)
 	return receipt, nil
+}
+
+// foreign is what stands for a messageId that looks like the ID of a source's
+// event: the same for the same, and none of a source's.
+func foreign(id string) string {
+	sum := sha256.Sum256([]byte(id))
+	return "push:" + hex.EncodeToString(sum[:16])
 }

@@ -113,7 +113,7 @@ func (rc *Receiver) receive(w http.ResponseWriter, r *http.Request, d *desk, src
 		e.Remedy = "resume it with gatecast source resume, then subscribe again at the server"
 		return e
 	}
-	body, format, giveBack, err := rc.read(w, r)
+	body, format, giveBack, err := rc.read(w, r, d)
 	defer giveBack()
 	post.Size = len(body)
 	if err != nil {
@@ -208,7 +208,8 @@ func (rc *Receiver) desk(src *gatecast.Source) *desk {
 	defer rc.mu.Unlock()
 	d := rc.desks[src.Name]
 	if d == nil || !d.created.Equal(src.Created) {
-		d = &desk{name: src.Name, created: src.Created}
+		// Half, so that no source can shut the door to the others.
+		d = &desk{name: src.Name, created: src.Created, share: budget{max: max(rc.budget.max/2, rc.door.opts.Decode.MaxBody)}}
 		rc.desks[src.Name] = d
 	}
 	return d

@@ -82,7 +82,7 @@ type arrival struct {
 func (h *Handler) open(w http.ResponseWriter, r *http.Request, b *budget, compressed bool, end time.Time) *arrival {
 	deadline := http.NewResponseController(w).SetReadDeadline
 	var plain io.Reader = &bodyReader{
-		src: http.MaxBytesReader(w, r.Body, h.opts.Decode.MaxBody), opts: &h.opts, end: end, deadline: deadline,
+		src: http.MaxBytesReader(w, r.Body, h.opts.Decode.MaxBody), opts: &h.opts, end: end, deadline: deadline, packed: compressed,
 	}
 	if compressed {
 		plain = &gzipReader{src: plain}
@@ -103,13 +103,14 @@ type chargedReader struct {
 	src    io.Reader
 	door   *Handler
 	budget *budget
-	size   int64 // charged so far
+	share  *budget // of the sender in it; nil: there is none
+	size   int64   // charged so far
 }
 
 // Read reads from the body, and fails when the budget is spent.
 func (c *chargedReader) Read(p []byte) (int, error) {
 	n, err := c.src.Read(p)
-	if !c.budget.take(int64(n)) {
+	if !c.take(int64(n)) {
 		e := gatecast.Errorf(gatecast.Unavailable, "too many bodies are being received at once")
 		e.Remedy = "send it again in a moment, or raise ingest.max_inflight in the configuration"
 		e.Retry = time.Second
@@ -120,7 +121,23 @@ func (c *chargedReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
+func (c *chargedReader) take(n int64) bool {
+	if c.share != nil && !c.share.take(n) {
+		return false
+	}
+	if c.budget.take(n) {
+		return true
+	}
+	if c.share != nil {
+		c.share.give(n)
+	}
+	return false
+}
+
 func (c *chargedReader) giveBack() {
+	if c.share != nil {
+		c.share.give(c.size)
+	}
 	c.budget.give(c.size)
 	c.door.metrics.inflight.Sub(float64(c.size))
 }

@@ -43,12 +43,13 @@ func (p parcel) note(events []gatecast.Event, r gatecast.Receipt) {
 // read reads a body. It goes by its content type only as far as that is known:
 // a server that announces its JSON as something else would stop for good.
 // giveBack must be called when the body is not needed any more.
-func (rc *Receiver) read(w http.ResponseWriter, r *http.Request) (body []byte, f senselink.Format, giveBack func(), err error) {
+func (rc *Receiver) read(w http.ResponseWriter, r *http.Request, d *desk) (body []byte, f senselink.Format, giveBack func(), err error) {
 	h := rc.door
 	end := h.begin(w)
 	f, _ = formatOf(r.Header.Get("Content-Type"))
 	compressed, unknown := packed(r)
 	a := h.open(w, r, &rc.budget, compressed, end)
+	a.share = &d.share
 	var b bytes.Buffer
 	n, err := b.ReadFrom(io.LimitReader(a, h.opts.Decode.MaxBody+1))
 	switch own := (*gatecast.Error)(nil); {

@@ -122,6 +122,7 @@ func (l *look) take(ctx context.Context) error {
 		l.reason, err = l.prove(ctx, u)
 	}
 	if ctx.Err() != nil {
+		l.brokenOff(ctx)
 		return ctx.Err()
 	}
 	if l.count.filled > 0 {
@@ -257,6 +258,24 @@ func (l *look) state(ctx context.Context, failed error) error {
 	w.publish()
 	w.rec.metrics.lost.WithLabelValues(w.name).Add(float64(lost))
 	return nil
+}
+
+// brokenOff takes note of what a look has found that is not taken to its end:
+// what it stored is stored, and what it owes may be gone when it is asked for
+// again.
+func (l *look) brokenOff(ctx context.Context) {
+	const most = time.Second
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), most)
+	defer cancel()
+	n := l.w.note
+	n.Filled += uint64(l.count.filled)
+	n.Lost += uint64(l.count.lost)
+	n.Owed = l.owed()
+	if err := n.write(ctx, l.w.rec.opts.Notes, l.w.name); err != nil {
+		l.w.rec.opts.Log.Warn("what a look had found is not on disk", "source", l.w.name, "err", err)
+		return
+	}
+	l.w.note = n
 }
 
 // complete states that nothing is missing.

@@ -228,13 +228,37 @@ func readAnswer(body []byte) (answer, error) {
 	for _, name := range []string{"list", "resultList", "data"} {
 		switch v := around[name]; {
 		case v.Kind() == '[':
-			err := json.Unmarshal(v, &a.rows)
+			var err error
+			a.rows, err = rowsOf(v)
 			return a, err
 		case v.Kind() == 'n' && a.total == 0:
 			return a, nil
 		}
 	}
 	return answer{}, errors.New("the answer has no list")
+}
+
+// mostRows bounds the rows of an answer: servers that give more than was asked
+// for give all they have, and a row takes many times its bytes here.
+const mostRows = 50_000
+
+// rowsOf takes a list apart.
+func rowsOf(list jsontext.Value) (rows []jsontext.Value, err error) {
+	dec := jsontext.NewDecoder(bytes.NewReader(list))
+	if _, err := dec.ReadToken(); err != nil {
+		return nil, err
+	}
+	for dec.PeekKind() != ']' {
+		v, err := dec.ReadValue()
+		if err != nil {
+			return nil, err
+		}
+		if len(rows) == mostRows {
+			return nil, fmt.Errorf("the answer has more than %d rows", mostRows)
+		}
+		rows = append(rows, v.Clone())
+	}
+	return rows, nil
 }
 
 // number returns the first of these that is a whole number, or unknown.
