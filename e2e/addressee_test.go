@@ -76,6 +76,19 @@ func (s *server) take(t *testing.T, name string, inbox *receiver.Inbox, method, 
 	return &addressee{name, made.ID, made.Order, inbox}
 }
 
+// patch changes settings of a subscription.
+func (s *server) patch(t *testing.T, sub *addressee, w wants) {
+	t.Helper()
+	body, err := json.Marshal(w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, answer, err := s.do(within(t), http.MethodPatch, "/api/v1/subscriptions/"+sub.id, "application/json", body)
+	if err != nil || status != http.StatusOK {
+		t.Fatalf("change %s: status %d, error %v, body %s", sub.name, status, err, answer)
+	}
+}
+
 // standing is what the tests read of a subscription's state.
 type standing struct {
 	Status      gatecast.SubscriptionStatus `json:"status"`

@@ -37,7 +37,7 @@ func stockReceivers() []stockReceiver {
 			probe: []string{"--input-type=module", "-e", "await import('./stock/node/node_modules/" + library + "/dist/index.js')"},
 		}
 	}
-	jdk := stock{name: "jdk", program: "java", args: []string{"stock/java/Receiver.java"}, probe: []string{"--version"}}
+	jdk := stock{name: "jdk", program: "java", args: java("Receiver"), probe: []string{"--version"}}
 	jdkByKey := jdk
 	jdkByKey.name = "jdk by public key"
 	return []stockReceiver{

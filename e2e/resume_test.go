@@ -24,7 +24,7 @@ const (
 const pace = 25 * time.Millisecond
 
 // impatient is a server that soon notices who is dead.
-var impatient = []string{"--websocket.heartbeat=1s", "--websocket.dead_after=5s", "--server.drain_spread=100ms"}
+var impatient = []string{"--websocket.heartbeat=1s", "--websocket.dead_after=10s", "--server.drain_spread=100ms"}
 
 // TestNothingMissedSurvivesCuts is the promise: clients that know nothing of
 // resume, and are started again whenever they have ended, print every event
@@ -65,7 +65,7 @@ func surviveCuts(t *testing.T, args ...string) {
 // and again: each client has all of it by then, says so when it is asked before
 // it is told to come back, and is sent none of it again.
 func TestOrderlyStopRepeatsNothing(t *testing.T) {
-	w := newWard(t, "--server.drain_spread=100ms")
+	w := newWard(t, "--server.drain_spread=100ms", "--resume.farewell=1m")
 	for i := range rounds(3) {
 		if i > 0 {
 			w.restart(t)

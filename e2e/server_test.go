@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -28,8 +29,9 @@ import (
 // a hang; nothing is measured with it.
 const patience = 5 * time.Minute
 
-// binary is the path of the program under test, built once by TestMain.
-var binary string
+// binary is the path of the program under test, and classes that of the stock
+// clients in Java, empty without a compiler. TestMain builds both once.
+var binary, classes string
 
 func TestMain(m *testing.M) {
 	os.Exit(run(m))
@@ -50,6 +52,13 @@ func run(m *testing.M) int {
 	if out, err := exec.Command("go", append(args, "../cmd/gatecast")...).CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build the server: %v\n%s", err, out)
 		return 1
+	}
+	if _, err := exec.LookPath("javac"); err == nil {
+		classes = filepath.Join(dir, "classes")
+		if out, err := exec.Command("javac", "-d", classes, "stock/java/Client.java", "stock/java/Receiver.java").CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "compile the stock clients: %v\n%s", err, out)
+			return 1
+		}
 	}
 	return m.Run()
 }
@@ -156,11 +165,32 @@ func start(t *testing.T, data string, args ...string) *server {
 	return s
 }
 
+// unhurried are settings of every server here: neither a stop nor a disk has to
+// be as quick as an operator may want them. What a test gives itself comes later
+// and counts.
+var unhurried = []string{"--server.shutdown_timeout=2m", "--ingest.max_wait=1m", "--ingest.store_timeout=2m"}
+
+// freePort returns a port for a server that is to come back where it was. It is
+// below those that the system gives to outgoing connections, of which one may
+// have it as soon as it is free.
+func freePort(t *testing.T) string {
+	t.Helper()
+	for range 1000 {
+		port := fmt.Sprint(10_000 + rand.IntN(20_000))
+		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			_ = l.Close() // nothing was accepted
+			return port
+		}
+	}
+	t.Fatal("no free port")
+	return ""
+}
+
 // spawn starts the process and returns at once.
 func spawn(t *testing.T, data string, args ...string) *server {
 	t.Helper()
 	s := &server{data: data, output: newOutput(), exited: make(chan struct{})}
-	s.cmd = exec.Command(binary, append([]string{"serve", "--listen", "127.0.0.1:0", "--data", data}, args...)...)
+	s.cmd = exec.Command(binary, slices.Concat([]string{"serve", "--listen", "127.0.0.1:0", "--data", data}, unhurried, args)...)
 	s.cmd.Stderr = s.output
 	s.cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "GATECAST_") })
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // a test run that is killed leaves no server behind

@@ -40,10 +40,19 @@ func stocks() []stock {
 			probe: []string{"stock/node/chromium.js", "--probe"}, deflate: true, stays: true, closed: "1012",
 		},
 		{
-			name: "jdk", program: "java", args: []string{"stock/java/Client.java"},
+			name: "jdk", program: "java", args: java("Client"),
 			probe: []string{"--version"}, leaves: true, closed: "1012",
 		},
 	}
+}
+
+// java returns the arguments that start a class of stock/java, from its source
+// if it was not compiled.
+func java(class string) []string {
+	if classes == "" {
+		return []string{"stock/java/" + class + ".java"}
+	}
+	return []string{"-cp", classes, class}
 }
 
 // run starts the client and returns the lines it prints. The channel ends

@@ -187,8 +187,8 @@ func TestWrongSignatureGetsNoStream(t *testing.T) {
 // browser comes back by itself, to the same address, and has everything once.
 func TestEventSourceMissesNothingSurvivesKill(t *testing.T) {
 	rng, books, data := seeded(t), newLedger(), t.TempDir()
-	s := start(t, data)
-	address := s.output.address
+	address := "127.0.0.1:" + freePort(t)
+	s := start(t, data, "--listen", address)
 	lines := eventSource().run(t, s.signedStream(s.createApp(t)))
 	ctx := within(t)
 	expect(ctx, t, lines, "open")

@@ -113,7 +113,7 @@ func TestMoreThanTheDiskTakesIsShedAndTheRestIsNotSlow(t *testing.T) {
 				j := openOver(t, s, o)
 				var y tally
 				var senders sync.WaitGroup
-				const length = 4 * time.Second
+				const length = 2 * time.Second
 				start := time.Now()
 				for n := range 4000 / size {
 					senders.Go(func() {

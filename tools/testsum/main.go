@@ -1,6 +1,7 @@
 // Command testsum reads "go test -json" from standard input and prints what a
 // person wants of it: the output of what failed, why something was skipped,
-// go test's own line for each package, and a last line with the counts.
+// go test's own line for each package, how to repeat what failed, and a last
+// line with the counts.
 // It exits with 1 if anything failed, did not build, or if no test ran.
 //
 // It counts test functions; a subtest counts only if it was skipped, so that
@@ -14,6 +15,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 )
@@ -35,6 +37,7 @@ type event struct {
 	Package string
 	Test    string // empty for a package
 	Output  string
+	Elapsed float64 // seconds, of an end
 }
 
 // summary is what was read so far.
@@ -45,6 +48,7 @@ type summary struct {
 	verdicts                []string                    // go test's closing line of each package
 	passed, failed, skipped int
 	failures                map[string]int // failed tests by package
+	again                   []string       // for each, the command that repeats it
 	broken                  int            // packages that failed without a failed test: no build, a panic, TestMain
 }
 
@@ -121,6 +125,7 @@ func (s *summary) closeTest(key string, e event) {
 	case "fail":
 		s.failed++
 		s.failures[e.Package]++
+		s.again = append(s.again, fmt.Sprintf("%s failed after %.1f s; again: go test -race -count=10 -run '^%s$' %s", e.Test, e.Elapsed, e.Test, e.Package))
 	case "skip":
 		s.skipped++
 	}
@@ -136,6 +141,7 @@ func (s *summary) closePackage(e event) {
 	failed := e.Action == "fail"
 	if failed && s.failures[e.Package] == 0 {
 		s.broken++
+		s.again = append(s.again, fmt.Sprintf("%s failed without a failed test: it was not built, ended too early or never", e.Package))
 	}
 	for _, key := range slices.Sorted(maps.Keys(s.output)) {
 		if !strings.HasPrefix(key, e.Package+" ") {
@@ -152,6 +158,12 @@ func (s *summary) closePackage(e event) {
 func (s *summary) close() bool {
 	for _, line := range s.verdicts {
 		fmt.Fprint(s.out, line)
+	}
+	for _, line := range s.again {
+		fmt.Fprintln(s.out, line)
+	}
+	if load, err := os.ReadFile("/proc/loadavg"); err == nil && len(s.again) > 0 {
+		fmt.Fprintf(s.out, "the machine has %d CPUs and a load of %s", runtime.NumCPU(), load)
 	}
 	failed := s.failed + s.broken
 	fmt.Fprintf(s.out, "%d passed, %d failed, %d skipped\n", s.passed, failed, s.skipped)

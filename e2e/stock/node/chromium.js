@@ -40,6 +40,7 @@ await new Promise((resolve) => pages.listen(0, '127.0.0.1', resolve))
 
 const browser = await chromium.launch({
   executablePath,
+  timeout: 0, // whoever started this knows how long to wait
   args: [
     '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync',
     '--disable-background-networking', '--disable-component-update', '--disable-dev-shm-usage',
@@ -49,6 +50,7 @@ const browser = await chromium.launch({
 // visit follows one URL to its end.
 async function visit(url) {
   const page = await browser.newPage()
+  page.setDefaultTimeout(0)
   const closed = new Promise((resolve) => {
     page.exposeFunction('print', (lines) => {
       process.stdout.write(lines)

@@ -20,6 +20,7 @@ function follow(url) {
 
 const browser = await chromium.launch({
   executablePath,
+  timeout: 0, // whoever started this knows how long to wait
   args: [
     '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync',
     '--disable-background-networking', '--disable-component-update', '--disable-dev-shm-usage',
@@ -27,6 +28,7 @@ const browser = await chromium.launch({
 })
 process.once('SIGTERM', () => browser.close().then(() => process.exit(0)))
 const page = await browser.newPage()
+page.setDefaultTimeout(0)
 const home = new URL('/follower.html', process.argv[2]).href
 await page.route(home, (route) => route.fulfill({ contentType: 'text/html', body: '<!doctype html><title>follower</title>' }))
 await page.exposeFunction('say', (line) => { process.stdout.write(line + '\n') })

@@ -18,7 +18,8 @@ def say(verb, words):
 
 
 async def follow(url):
-    async with websockets.connect(url) as socket:
+    # Whoever started this knows how long to wait.
+    async with websockets.connect(url, open_timeout=None) as socket:
         say("open", ",".join(extension.name for extension in socket.extensions))
         closing = []  # asyncio itself holds tasks only weakly
         asyncio.get_running_loop().add_signal_handler(

@@ -1,16 +1,17 @@
-package push_test
+package push
 
 import (
 	"context"
+	"net"
 	"net/http"
-	"net/http/httptest"
 	"slices"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gatecast/gatecast"
 	"github.com/gatecast/gatecast/internal/auth"
-	"github.com/gatecast/gatecast/internal/source/push"
 	"github.com/gatecast/gatecast/internal/standin"
 )
 
@@ -41,40 +42,50 @@ func (o *office) Append(_ context.Context, events []gatecast.Event) (gatecast.Re
 	return gatecast.Receipt{Accepted: len(events)}, nil
 }
 
+// TestTheVendorsServerGoesOnPosting: it gives up for good when one post is not
+// answered within five seconds, which here are simulated.
 func TestTheVendorsServerGoesOnPosting(t *testing.T) {
-	o := &office{t: t, ids: make(chan string, 100)}
-	receiver := push.NewReceiver(push.New(o, push.Options{}), o, o, push.ReceiverOptions{})
-	mux := http.NewServeMux()
-	mux.Handle("POST /ingest/senselink/{token}", receiver)
-	srv := httptest.NewServer(mux)
-	defer srv.Close()
-	vendor := standin.New(standin.Options{})
-	defer vendor.Close()
-	if err := vendor.Subscribe(srv.URL + "/ingest/senselink/secret"); err != nil {
-		t.Fatal(err)
-	}
-	var want []string
-	for n := range 20 {
-		kind, data := gatecast.Record, standin.SampleRecord(n, time.Now())
-		if n%4 == 3 {
-			kind, data = gatecast.Alarm, standin.SampleAlarm(n, 1, time.Now())
-		}
-		e, err := vendor.Add(kind, data)
-		if err != nil {
+	synctest.Test(t, func(t *testing.T) {
+		o := &office{t: t, ids: make(chan string, 100)}
+		mux := http.NewServeMux()
+		mux.Handle("POST /ingest/senselink/{token}", NewReceiver(New(o, Options{}), o, o, ReceiverOptions{}))
+		network := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
+		srv := &http.Server{Handler: mux}
+		var serving sync.WaitGroup
+		serving.Go(func() { _ = srv.Serve(network) })
+		defer serving.Wait()
+		defer srv.Close()
+		carrier := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+			here, there := net.Pipe()
+			network.conns <- there
+			return here, nil
+		}}
+		defer carrier.CloseIdleConnections()
+		vendor := standin.New(standin.Options{Posts: carrier})
+		defer vendor.Close()
+		if err := vendor.Subscribe("http://gate.example/ingest/senselink/secret"); err != nil {
 			t.Fatal(err)
 		}
-		want = append(want, gatecast.UpstreamID("office", e.Kind, e.ID, e.Status, nil))
-	}
-	var got []string
-	for range want {
-		select {
-		case id := <-o.ids:
-			got = append(got, id)
-		case <-time.After(20 * time.Second):
-			t.Fatalf("got %q; the subscription: %+v", got, vendor.Subscription())
+		var want []string
+		for n := range 20 {
+			kind, data := gatecast.Record, standin.SampleRecord(n, time.Now())
+			if n%4 == 3 {
+				kind, data = gatecast.Alarm, standin.SampleAlarm(n, 1, time.Now())
+			}
+			e, err := vendor.Add(kind, data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want = append(want, gatecast.UpstreamID("office", e.Kind, e.ID, e.Status, nil))
 		}
-	}
-	if !slices.Equal(got, want) || vendor.Subscription().State != standin.Normal {
-		t.Errorf("got %q\nwant %q; %+v", got, want, vendor.Subscription())
-	}
+		synctest.Wait()
+		close(o.ids)
+		var got []string
+		for id := range o.ids {
+			got = append(got, id)
+		}
+		if !slices.Equal(got, want) || vendor.Subscription().State != standin.Normal {
+			t.Errorf("got %q\nwant %q; %+v", got, want, vendor.Subscription())
+		}
+	})
 }
