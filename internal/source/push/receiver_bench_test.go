@@ -1,4 +1,4 @@
-package push_test
+package push
 
 import (
 	"bytes"
@@ -11,8 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gatecast/gatecast/internal/journal"
-	"github.com/gatecast/gatecast/internal/source/push"
+	durable "github.com/gatecast/gatecast/internal/journal"
 	"github.com/gatecast/gatecast/internal/standin"
 )
 
@@ -20,14 +19,14 @@ import (
 // other, each when the one before has been answered, into a journal on disk with
 // fsync. An operation is one event.
 func BenchmarkReceive(b *testing.B) {
-	j, err := journal.Open(b.Context(), journal.Options{Dir: b.TempDir()})
+	j, err := durable.Open(b.Context(), durable.Options{Dir: b.TempDir()})
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer func() { _ = j.Close(context.Background()) }()
 	o := &office{}
 	mux := http.NewServeMux()
-	mux.Handle("POST /ingest/senselink/{token}", push.NewReceiver(push.New(j, push.Options{}), o, o, push.ReceiverOptions{}))
+	mux.Handle("POST /ingest/senselink/{token}", NewReceiver(New(j, Options{}), o, o, ReceiverOptions{}))
 	server := httptest.NewServer(mux)
 	defer server.Close()
 	b.ReportAllocs()
