@@ -19,9 +19,10 @@ const (
 	ways
 )
 
-// pace is the load of the resume tests: about 600 events a second, which the
-// slowest client can print on a busy machine.
-const pace = 25 * time.Millisecond
+// pace is the load of the tests that go on for long: about 600 events a second.
+// stroll is that of those with stock clients: half of it, which the slowest
+// can print on a busy machine.
+const pace, stroll = 25 * time.Millisecond, 50 * time.Millisecond
 
 // impatient is a server that soon notices who is dead.
 var impatient = []string{"--websocket.heartbeat=1s", "--websocket.dead_after=10s", "--server.drain_spread=100ms"}
@@ -41,7 +42,7 @@ func surviveCuts(t *testing.T, args ...string) {
 	w := newWard(t, append(args, impatient...)...)
 	for range rounds(1) {
 		for _, way := range w.rng.Perm(ways) {
-			w.untilPrinted(t, 1+w.rng.IntN(900))
+			w.untilPrinted(t, 1+w.rng.IntN(450))
 			switch way {
 			case byFreeze:
 				w.freeze(t)
@@ -71,7 +72,7 @@ func TestOrderlyStopRepeatsNothing(t *testing.T) {
 			w.restart(t)
 			begin(t, w.server, w.patients)
 		}
-		w.untilPrinted(t, 1+w.rng.IntN(900))
+		w.untilPrinted(t, 1+w.rng.IntN(450))
 		w.settle(t)
 		w.server.stop(t)
 		ended(t, w.patients)
@@ -105,7 +106,7 @@ func newWard(t *testing.T, args ...string) *ward {
 	w.books.resolve(t, w.server)
 	w.head = len(w.books.acked)
 	w.patients = admit(t, w.server)
-	w.halt = w.books.trickle(w.server, w.rng, pace)
+	w.halt = w.books.trickle(w.server, w.rng, stroll)
 	return w
 }
 
@@ -169,7 +170,7 @@ func (w *ward) restart(t *testing.T) {
 	t.Helper()
 	w.halt()
 	w.server = start(t, w.data, w.args...)
-	w.halt = w.books.trickle(w.server, w.rng, pace)
+	w.halt = w.books.trickle(w.server, w.rng, stroll)
 }
 
 // settle ends the load and waits until every patient has printed all of it.
