@@ -43,10 +43,11 @@ fuzz:
 		done; \
 	done
 
-## soak: the kill, power-cut and stop tests, GATECAST_SOAK times as many rounds (20)
+## soak: the kill, power-cut and stop tests, GATECAST_SOAK times as many rounds (20), and real clusters
 soak: export GATECAST_SOAK ?= 20
 soak: deps
 	go test -race -count=1 -timeout 4h -v -run 'Survives|PowerCut|Stop' ./e2e
+	go test -race -count=1 -timeout 4h -v -run Cluster ./internal/bucket ./internal/ledger
 
 ## bench: all benchmarks
 bench:

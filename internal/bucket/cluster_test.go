@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -17,8 +18,8 @@ import (
 
 // TestCluster runs the suite on three servers, replicas three.
 func TestCluster(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starts a cluster of three servers")
+	if os.Getenv("GATECAST_SOAK") == "" {
+		t.Skip("starts a cluster of three servers: set GATECAST_SOAK")
 	}
 	c := buckettest.StartCluster(t)
 	buckets := 0
@@ -88,8 +89,8 @@ func (w *crowd) holder(among ...int) (holder int) {
 func (w *crowd) others(than int) []int { return []int{(than + 1) % 3, (than + 2) % 3} }
 
 func TestOnARealClusterALeaseHasOneHolderWhateverIsCut(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starts a cluster of three servers, and waits for leases to expire")
+	if os.Getenv("GATECAST_SOAK") == "" {
+		t.Skip("starts a cluster of three servers, and waits for leases to expire: set GATECAST_SOAK")
 	}
 	w := newCrowd(t)
 	holder := w.holder(0, 1, 2)
@@ -138,8 +139,8 @@ func TestOnARealClusterALeaseHasOneHolderWhateverIsCut(t *testing.T) {
 // TestAWriteToALeaderThatHasLostTheOthersIsNotAcknowledged writes through the
 // server that leads the stream and is cut off.
 func TestAWriteToALeaderThatHasLostTheOthersIsNotAcknowledged(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starts a cluster of three servers")
+	if os.Getenv("GATECAST_SOAK") == "" {
+		t.Skip("starts a cluster of three servers: set GATECAST_SOAK")
 	}
 	c := buckettest.StartCluster(t)
 	js := c.Node(t).Connect(t)
@@ -173,8 +174,8 @@ func TestAWriteToALeaderThatHasLostTheOthersIsNotAcknowledged(t *testing.T) {
 // TestAServerThatIsCutOffDoesNotAnswerWithWhatWas asks one that has a copy, and
 // has not heard of the latest write.
 func TestAServerThatIsCutOffDoesNotAnswerWithWhatWas(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starts a cluster of three servers")
+	if os.Getenv("GATECAST_SOAK") == "" {
+		t.Skip("starts a cluster of three servers: set GATECAST_SOAK")
 	}
 	c := buckettest.StartCluster(t)
 	b := open(t, c.Node(t).Connect(t), bucket.Options{Name: "b", Replicas: 3, Timeout: 30 * time.Second})
@@ -206,8 +207,8 @@ func TestAServerThatIsCutOffDoesNotAnswerWithWhatWas(t *testing.T) {
 // TestAWatchGoesOnWhateverIsCut has a node's line cut for longer than the server
 // keeps what serves its watch, and the servers change their leader.
 func TestAWatchGoesOnWhateverIsCut(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starts a cluster of three servers")
+	if os.Getenv("GATECAST_SOAK") == "" {
+		t.Skip("starts a cluster of three servers: set GATECAST_SOAK")
 	}
 	c := buckettest.StartCluster(t)
 	b := open(t, c.Node(t).Connect(t), bucket.Options{Name: "b", Replicas: 3, Timeout: 30 * time.Second})
