@@ -47,7 +47,7 @@ fuzz:
 soak: export GATECAST_SOAK ?= 20
 soak: deps
 	go test -race -count=1 -timeout 4h -v -run 'Survives|PowerCut|Stop' ./e2e
-	go test -race -count=1 -timeout 4h -v -run Cluster ./internal/bucket ./internal/ledger
+	go test -race -count=1 -timeout 4h -v -run Cluster ./internal/bucket ./internal/ledger ./internal/app
 
 ## bench: all benchmarks
 bench:

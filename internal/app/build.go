@@ -227,8 +227,11 @@ func journalOptions(cfg config.Config, dataDir string, log *slog.Logger) journal
 		Check:    journal.Check{LowDisk: int64(cfg.Journal.LowDisk)},
 		Log:      log,
 	}
-	if o.URL == "" {
+	switch {
+	case o.URL == "":
 		o.Dir = filepath.Join(dataDir, "journal")
+	case cfg.Journal.MaxBytes == 0:
+		o.MaxBytes = -1 // a cluster refuses to promise what its disks do not hold
 	}
 	if cfg.Journal.Sync == "interval" {
 		o.Sync = journal.SyncInterval

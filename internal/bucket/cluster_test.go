@@ -136,9 +136,9 @@ func TestOnARealClusterALeaseHasOneHolderWhateverIsCut(t *testing.T) {
 	}
 }
 
-// TestAWriteToALeaderThatHasLostTheOthersIsNotAcknowledged writes through the
+// TestOnARealClusterAWriteToALeaderWithoutTheOthersIsNotAcknowledged writes through the
 // server that leads the stream and is cut off.
-func TestAWriteToALeaderThatHasLostTheOthersIsNotAcknowledged(t *testing.T) {
+func TestOnARealClusterAWriteToALeaderWithoutTheOthersIsNotAcknowledged(t *testing.T) {
 	if os.Getenv("GATECAST_SOAK") == "" {
 		t.Skip("starts a cluster of three servers: set GATECAST_SOAK")
 	}
@@ -171,9 +171,9 @@ func TestAWriteToALeaderThatHasLostTheOthersIsNotAcknowledged(t *testing.T) {
 	})
 }
 
-// TestAServerThatIsCutOffDoesNotAnswerWithWhatWas asks one that has a copy, and
+// TestOnARealClusterAServerThatIsCutOffDoesNotAnswerWithWhatWas asks one that has a copy, and
 // has not heard of the latest write.
-func TestAServerThatIsCutOffDoesNotAnswerWithWhatWas(t *testing.T) {
+func TestOnARealClusterAServerThatIsCutOffDoesNotAnswerWithWhatWas(t *testing.T) {
 	if os.Getenv("GATECAST_SOAK") == "" {
 		t.Skip("starts a cluster of three servers: set GATECAST_SOAK")
 	}
@@ -204,9 +204,9 @@ func TestAServerThatIsCutOffDoesNotAnswerWithWhatWas(t *testing.T) {
 	})
 }
 
-// TestAWatchGoesOnWhateverIsCut has a node's line cut for longer than the server
+// TestOnARealClusterAWatchGoesOnWhateverIsCut has a node's line cut for longer than the server
 // keeps what serves its watch, and the servers change their leader.
-func TestAWatchGoesOnWhateverIsCut(t *testing.T) {
+func TestOnARealClusterAWatchGoesOnWhateverIsCut(t *testing.T) {
 	if os.Getenv("GATECAST_SOAK") == "" {
 		t.Skip("starts a cluster of three servers: set GATECAST_SOAK")
 	}

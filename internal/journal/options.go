@@ -40,6 +40,7 @@ type Options struct {
 	// MaxAge is how long events are kept; default 30 days, negative means for ever.
 	MaxAge time.Duration
 	// MaxBytes is the space events may take; the oldest go first. Default 10 GiB.
+	// -1 is no limit, for an external cluster only.
 	MaxBytes int64
 
 	// Dedup tunes the recognition of events that arrive twice.

@@ -48,11 +48,15 @@ func openStream(ctx context.Context, js jetstream.JetStream, o Options, mayCreat
 			}
 		}
 		cfg.Metadata = map[string]string{metaEpoch: newEpoch()}
-		if s, err = js.CreateStream(ctx, cfg); err == nil {
-			return s, nil
+		made, failed := js.CreateStream(ctx, cfg)
+		if failed == nil {
+			return made, nil
 		}
 		// Another node may have been faster.
-		if s, err = js.Stream(ctx, streamName); err != nil {
+		if s, err = js.Stream(ctx, streamName); errors.Is(err, jetstream.ErrStreamNotFound) {
+			err = failed
+		}
+		if err != nil {
 			return nil, fmt.Errorf("create the stream: %w", err)
 		}
 	}

@@ -134,7 +134,8 @@ func (n *Node) URL() string {
 // Connect connects the client until the test ends.
 func (n *Node) Connect(t testing.TB) jetstream.JetStream {
 	t.Helper()
-	return over(t, n.URL(), nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond), nats.PingInterval(10*time.Second))
+	return over(t, n.URL(), nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond), nats.PingInterval(10*time.Second),
+		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})) // that something is cut is what the tests are about
 }
 
 // Cut cuts the client off from all servers, and Mend is the end of that.
