@@ -82,7 +82,7 @@ type Ingest struct {
 	ReadTimeout  time.Duration `toml:"read_timeout" desc:"How long a sender may take to send its body." min:"1s" max:"1h"`
 	MaxWait      time.Duration `toml:"max_wait" desc:"How long events may expect to wait for the disk. When what waits already needs longer than that, senders get 503 at once, before their body is read, instead of waiting longer and longer. Must be shorter than store_timeout." min:"10ms" max:"5m"`
 	StoreTimeout time.Duration `toml:"store_timeout" desc:"How long the journal may take to store a request. Then the sender gets 503: whether its events are stored is unknown, and sending them again with the same IDs is harmless." min:"1s" max:"10m"`
-	MaxInflight  Size          `toml:"max_inflight" desc:"Memory for the bodies of all requests at work, counted as they arrive. Beyond it senders get 503 and a Retry-After. Sources that post have a quarter of it besides." min:"1MiB"`
+	MaxInflight  Size          `toml:"max_inflight" desc:"Memory for the bodies of all requests at work, counted as they arrive. Beyond it senders get 503 and a Retry-After. Sources that post have a quarter of it besides, one of them half of that or max_body." min:"1MiB"`
 }
 
 // Photos bounds the images that are kept.
@@ -110,7 +110,7 @@ type MQTT struct {
 	MaxConnections int           `toml:"max_connections" desc:"Devices signed in at once. One more is answered that the server is unavailable (CONNACK 3). A quarter as many connections may be open that have yet to sign in; for one more that which has waited longest is cut off." min:"1" max:"1000000"`
 	MaxPacket      Size          `toml:"max_packet" desc:"Largest message. A larger one is read to its end, acknowledged, and its beginning kept in the quarantine, for a device would send it for ever." min:"1KiB" max:"64MiB"`
 	MaxInFlight    int           `toml:"max_in_flight" desc:"Messages of one device that are read and not yet acknowledged. When it is reached the device is read no further until some are, and TCP holds it back." min:"1" max:"1000"`
-	Memory         Size          `toml:"memory" desc:"Memory for the messages of all devices at work. Who brings more is cut off without an acknowledgement and sends again. One device may have a sixteenth of it, or max_packet." min:"1MiB" max:"64GiB"`
+	Memory         Size          `toml:"memory" desc:"Memory for the messages of all devices at work. Who brings more is cut off without an acknowledgement and sends again. One device may have a sixteenth of it, one user half, or max_packet." min:"1MiB" max:"64GiB"`
 	MaxIdle        time.Duration `toml:"max_idle" desc:"A device that has sent nothing for so long is cut off. One that asks for a keep-alive is so after one and a half times that, as the protocol has it." min:"10s" max:"24h"`
 	LoginTimeout   time.Duration `toml:"login_timeout" desc:"How long a connection may take to sign in." min:"1s" max:"5m"`
 	LoginRate      int           `toml:"logins_per_second" desc:"New connections per second at most. The others wait in the system's line until it is their turn." min:"1" max:"100000"`

@@ -10,11 +10,12 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// budget bounds the bytes of all messages at work, and of those of one user to
-// half of them: nobody can shut the door to all others. Connections that have
-// not signed in are one user, "". When it is spent, take fails at once.
+// budget bounds the bytes of all messages at work, and of those of one user, so
+// that nobody can shut the door to all others. Connections that have not signed
+// in are one user, "". When it is spent, take fails at once.
 type budget struct {
-	max int64
+	max  int64
+	each int64 // of one user; enough for a message
 
 	// mu guards the fields below. It is held for the arithmetic only.
 	mu   sync.Mutex
@@ -25,7 +26,7 @@ type budget struct {
 func (b *budget) take(user string, n int) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.used+int64(n) > b.max || b.by[user]+int64(n) > b.max/2 {
+	if b.used+int64(n) > b.max || b.by[user]+int64(n) > b.each {
 		return false
 	}
 	if b.by == nil {

@@ -131,7 +131,7 @@ func New(p Parts, o Options) *Server {
 	o = o.withDefaults()
 	s := &Server{Parts: p, opts: o, roster: newRoster(o.Limits.Conns), pillory: newPillory(o.Limits.RefusalRate)}
 	s.metrics = newMetrics()
-	s.budget.max = o.Limits.Memory
+	s.budget.max, s.budget.each = o.Limits.Memory, max(o.Limits.Memory/2, int64(o.Limits.Packet))
 	o.Decode.Source = Source
 	o.Decode.Unknown = func(field string) { s.metrics.unknown.WithLabelValues(field).Inc() }
 	s.decoder = senselink.NewDecoder(o.Decode)
